@@ -1,0 +1,1 @@
+"""EasyBuild's side of hpc3: the only package that imports EasyBuild."""

@@ -1,0 +1,82 @@
+"""Find the verb, run it, and turn every error into one line and an exit code."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+from typing import Dict, Protocol, Sequence
+
+from hpc3 import __version__
+from hpc3.errors import Hpc3Error, printable
+
+#: Every verb and what it does; ``cli/<verb>.py`` (``-`` as ``_``) holds it.
+VERBS: Dict[str, str] = {
+    "facts": "what a source states, with the evidence for it",
+    "annotations": "the annotations of an image built from a source",
+    "containerize": "a conformant, annotated Dockerfile or Apptainer definition",
+    "sbom": "the software bill of materials of a source",
+}
+
+
+class Verb(Protocol):
+    """What a module ``cli/<verb>.py`` offers."""
+
+    def configure(self, parser: argparse.ArgumentParser) -> None:
+        """Add the verb's arguments to its parser."""
+
+    def run(self, args: argparse.Namespace) -> int:
+        """Do it and return the exit code."""
+
+
+def run(argv: Sequence[str]) -> int:
+    """Run one verb; errors become one line on stderr, never a traceback."""
+    parser = _top_parser()
+    if not argv or argv[0] not in VERBS:
+        parser.parse_args(argv)
+        parser.print_help()
+        return 0 if argv else 2
+    name = argv[0]
+    verb: Verb = importlib.import_module(f"hpc3.cli.{name.replace('-', '_')}")  # type: ignore[assignment]
+    verb_parser = argparse.ArgumentParser(prog=f"hpc3 {name}", description=f"{VERBS[name]}.")
+    verb_parser.add_argument("--quiet", action="store_true", help="say nothing on stderr but errors")
+    verb.configure(verb_parser)
+    try:
+        code = verb.run(verb_parser.parse_args(argv[1:]))
+        sys.stdout.flush()  # a closed pipe shows here, not in the interpreter's last breath
+    except Hpc3Error as error:
+        return complain(str(error), error.exit_code)
+    except BrokenPipeError:
+        # The reader had enough: not an error. Python would still complain when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt:
+        return complain("interrupted", 130)
+    except OSError as error:
+        return complain(printable(f"{error.filename or 'system'}: {error.strerror or error}"), 3)
+    except RecursionError:
+        return complain("the input is nested too deeply", 3)
+    except MemoryError:
+        return complain("the input does not fit into memory", 3)
+    return code
+
+
+def complain(line: str, exit_code: int) -> int:
+    """Print one error line to stderr and return the exit code."""
+    print(f"hpc3: error: {line}", file=sys.stderr)
+    return exit_code
+
+
+def _top_parser() -> argparse.ArgumentParser:
+    verbs = "\n".join(f"  {name:14} {what}" for name, what in VERBS.items())
+    parser = argparse.ArgumentParser(
+        prog="hpc3",
+        usage="hpc3 VERB …",
+        description="Say, truthfully, what is in an HPC container image.",
+        epilog=f"verbs:\n{verbs}\n\n'hpc3 VERB --help' tells more.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"hpc3 {__version__}")
+    parser.add_argument("verb", nargs="?", choices=list(VERBS), metavar="VERB", help=argparse.SUPPRESS)
+    return parser

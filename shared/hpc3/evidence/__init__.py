@@ -1,0 +1,1 @@
+"""Facts read from files: ELF, os-release, package databases, GPU code."""

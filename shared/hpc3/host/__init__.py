@@ -1,0 +1,1 @@
+"""What a host is: the other half of every verdict."""

@@ -1,0 +1,1 @@
+"""Bytes of images: references, manifests and stores; knows no HPC word."""

@@ -1,0 +1,1 @@
+"""From facts and a request to a build recipe: plan (pure), then Dockerfile or Apptainer text."""

@@ -1,0 +1,1 @@
+"""Readers of build systems: each turns one kind of input into facts."""

@@ -1,0 +1,23 @@
+"""The data tables: what the project knows of packages, drivers and systems, each row with its source.
+
+A table is a JSON file in ``data/``: ``{"about": "…", "rows": [{…, "source": "…"}]}``. Its schema lies beside it as
+``<name>.schema.json``; the tests hold every table against its schema, so that reading it here needs no checks.
+"""
+
+from __future__ import annotations
+
+import json
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Mapping, Tuple
+
+DATA = Path(__file__).parent / "data"
+
+Row = Mapping[str, Any]
+
+
+@lru_cache(maxsize=None)
+def rows(table: str) -> Tuple[Row, ...]:
+    """Return the rows of ``data/<table>.json`` in the file's order; they are shared: do not change them."""
+    document = json.loads((DATA / f"{table}.json").read_text("utf-8"))
+    return tuple(document["rows"])

@@ -1,0 +1,115 @@
+"""The vocabulary: every annotation key, its grammar, level, place and merge rule.
+
+``data/vocabulary_v1.json`` is the truth; nothing else in the package spells a grammar. Keys are written in code
+through `key`, so that the prefix is one constant.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Mapping, Tuple
+
+from .tables import DATA
+
+PREFIX = "org.supercontainers."
+OCI_PREFIX = "org.opencontainers.image."
+SCHEMA_VERSION = "1.0"
+
+#: Namespaces that steer runtimes; an image that carries one is reported, and we never write one
+#: (crun writes host files for ``run.oci.hooks.stdout``; Sarus turns labels ``com.hooks.*`` into hook calls).
+RESERVED_NAMESPACES = ("com.hooks.", "io.kubernetes.", "io.podman.", "org.systemd.", "run.oci.")
+
+# Limits: GHCR, containerd and label readers cope with these; the vocabulary states the larger ones per key.
+_LONG_VALUES = {
+    PREFIX + "software.dependencies": 65536,
+    PREFIX + "documentation.readme": 4096,
+    PREFIX + "documentation.howto.run": 4096,
+    PREFIX + "documentation.howto.build": 4096,
+    PREFIX + "documentation.tweaks": 4096,
+}
+_VALUE_LIMIT = 512
+
+
+@dataclass(frozen=True)
+class Key:
+    """One annotation key.
+
+    Attributes:
+        name: the full key.
+        group: ``meta``, ``oci``, ``software``, ``hardware``, ``mpi``, ``system``, ``userland``, ….
+        level: ``M`` mandatory, ``C`` conditional, ``O`` optional.
+        place: letters of ``A`` (annotation), ``L`` (label too), ``D`` (index descriptor too).
+        grammar: regular expression; a value is well-formed when it matches in full.
+        limit: most characters of a value.
+        merge: what happens to a base image's value: ``inherit``, ``override``, ``max``, ``min``, ``union``, ``never``.
+        meaning: one line for people.
+        source: where the key comes from.
+        good: well-formed examples.
+        bad: ill-formed examples.
+    """
+
+    name: str
+    group: str
+    level: str
+    place: str
+    grammar: str
+    limit: int
+    merge: str
+    meaning: str
+    source: str
+    good: Tuple[str, ...]
+    bad: Tuple[str, ...]
+
+    @property
+    def is_label(self) -> bool:
+        """Whether the key is also written as a label of the image config."""
+        return "L" in self.place
+
+    @property
+    def is_selection(self) -> bool:
+        """Whether the key is also written on index descriptors."""
+        return "D" in self.place
+
+    def fault(self, value: str) -> str:
+        """Return what is wrong with ``value``, or an empty string where it is well-formed."""
+        if len(value) > self.limit:
+            return f"longer than {self.limit} characters"
+        # The file anchors with "$", which also matches before a final line break: hence the second condition.
+        if not re.fullmatch(self.grammar, value) or "\n" in value:
+            return f"does not match {self.grammar}"
+        return ""
+
+
+def key(name: str) -> str:
+    """Return the full key for a name without our prefix: ``key("mpi.version")``."""
+    return PREFIX + name
+
+
+@lru_cache(maxsize=None)
+def vocabulary() -> Mapping[str, Key]:
+    """Return every key of the vocabulary by its full name, in the order of the data file."""
+    document = json.loads((DATA / "vocabulary_v1.json").read_text("utf-8"))
+    return {
+        row["key"]: Key(
+            name=row["key"],
+            group=row["group"],
+            level=row["level"],
+            place=row["place"],
+            grammar=row["regex"],
+            limit=_LONG_VALUES.get(row["key"], _VALUE_LIMIT),
+            merge=row["merge"],
+            meaning=row["meaning"],
+            source=row["source"],
+            good=tuple(row["good"]),
+            bad=tuple(row["bad"]),
+        )
+        for row in document["keys"]
+    }
+
+
+def is_reserved(name: str) -> bool:
+    """Whether a key lies in a namespace that steers runtimes and is never written."""
+    return name.startswith(RESERVED_NAMESPACES)

@@ -1,0 +1,1 @@
+"""Spack's side of hpc3: the only package that imports Spack."""
