@@ -6,8 +6,9 @@ say nothing about Spack, EasyBuild or OCI: ``sources`` makes them, everything to
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Dict, Generic, Mapping, Optional, Tuple, TypeVar, Union
+from typing import Dict, Generic, Optional, Tuple, TypeVar, Union
 
 T = TypeVar("T")
 

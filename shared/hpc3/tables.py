@@ -7,16 +7,17 @@ A table is a JSON file in ``data/``: ``{"about": "…", "rows": [{…, "source":
 from __future__ import annotations
 
 import json
-from functools import lru_cache
+from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
-from typing import Any, Mapping, Tuple
+from typing import Any, Tuple
 
 DATA = Path(__file__).parent / "data"
 
 Row = Mapping[str, Any]
 
 
-@lru_cache(maxsize=None)
+@cache
 def rows(table: str) -> Tuple[Row, ...]:
     """Return the rows of ``data/<table>.json`` in the file's order; they are shared: do not change them."""
     document = json.loads((DATA / f"{table}.json").read_text("utf-8"))

@@ -6,13 +6,14 @@ needed there.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Iterable, List, Mapping, Tuple
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, List, Tuple
 
 if TYPE_CHECKING:  # archspec reads a large JSON file at import: only those who ask for a target pay for it
     from archspec.cpu import Microarchitecture
 
 
-def known_targets() -> Mapping[str, "Microarchitecture"]:
+def known_targets() -> Mapping[str, Microarchitecture]:
     """Return every microarchitecture that archspec knows, by name."""
     import archspec.cpu
 
@@ -33,7 +34,7 @@ def least_common_target(names: Iterable[str]) -> Tuple[str, ...]:
     wanted = [targets[name] for name in sorted(set(names))]
     if len(wanted) == 1:
         return (wanted[0].name,)
-    above: List["Microarchitecture"] = [
+    above: List[Microarchitecture] = [
         candidate for candidate in targets.values() if all(candidate >= target for target in wanted)
     ]
     return tuple(sorted(c.name for c in above if not any(other < c for other in above)))

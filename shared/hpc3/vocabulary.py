@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Mapping, Tuple
+from functools import cache
+from typing import Tuple
 
 from .tables import DATA
 
@@ -88,7 +89,7 @@ def key(name: str) -> str:
     return PREFIX + name
 
 
-@lru_cache(maxsize=None)
+@cache
 def vocabulary() -> Mapping[str, Key]:
     """Return every key of the vocabulary by its full name, in the order of the data file."""
     document = json.loads((DATA / "vocabulary_v1.json").read_text("utf-8"))

@@ -6,7 +6,8 @@ import argparse
 import importlib
 import os
 import sys
-from typing import Dict, Protocol, Sequence
+from collections.abc import Sequence
+from typing import Dict, Protocol
 
 from hpc3 import __version__
 from hpc3.errors import Hpc3Error, printable
@@ -38,7 +39,7 @@ def run(argv: Sequence[str]) -> int:
         parser.print_help()
         return 0 if argv else 2
     name = argv[0]
-    verb: Verb = importlib.import_module(f"hpc3.cli.{name.replace('-', '_')}")  # type: ignore[assignment]
+    verb: Verb = importlib.import_module(f"hpc3.cli.{name.replace('-', '_')}")
     verb_parser = argparse.ArgumentParser(prog=f"hpc3 {name}", description=f"{VERBS[name]}.")
     verb_parser.add_argument("--quiet", action="store_true", help="say nothing on stderr but errors")
     verb.configure(verb_parser)
