@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Dict, Generic, Optional, Tuple, TypeVar, Union
+from typing import Generic, TypeVar, Union
 
 T = TypeVar("T")
 
@@ -36,7 +36,7 @@ class Known(Generic[T]):
     """A fact that is known: its value, and at least one piece of evidence."""
 
     value: T
-    evidence: Tuple[Evidence, ...]
+    evidence: tuple[Evidence, ...]
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ class CpuTarget:
     name: str
     generic: bool
     family: str
-    features: Tuple[str, ...] = ()
+    features: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -101,8 +101,8 @@ class Mpi:
     version: str = ""
     abi_family: str = ""
     abi_version: str = ""
-    pmi: Optional[Tuple[str, ...]] = None
-    gpu_aware: Optional[Tuple[str, ...]] = None
+    pmi: tuple[str, ...] | None = None
+    gpu_aware: tuple[str, ...] | None = None
     portability: str = ""
     lookup: str = ""
     external: bool = False
@@ -121,11 +121,11 @@ class Fabric:
         collectives: ``nccl@2.21.5``, …; sorted.
     """
 
-    frameworks: Tuple[str, ...]
-    providers: Tuple[str, ...] = ()
+    frameworks: tuple[str, ...]
+    providers: tuple[str, ...] = ()
     libfabric: str = ""
     ucx: str = ""
-    collectives: Tuple[str, ...] = ()
+    collectives: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -142,9 +142,9 @@ class Gpu:
         driver_mode: ``inject``, ``compat``, ``bundled``; empty when not known.
     """
 
-    vendors: Tuple[str, ...]
-    runtimes: Tuple[str, ...] = ()
-    architectures: Tuple[str, ...] = ()
+    vendors: tuple[str, ...]
+    runtimes: tuple[str, ...] = ()
+    architectures: tuple[str, ...] = ()
     cuda: str = ""
     rocm: str = ""
     driver_min: str = ""
@@ -196,8 +196,8 @@ class Dependency:
     """
 
     id: str
-    types: Tuple[str, ...]
-    virtuals: Tuple[str, ...] = ()
+    types: tuple[str, ...]
+    virtuals: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -205,7 +205,7 @@ class External:
     """A component that was not built but found on the build host: its prefix and modules."""
 
     path: str
-    modules: Tuple[str, ...] = ()
+    modules: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -256,11 +256,11 @@ class Component:
     os: str = ""
     runtime: bool = False
     root: bool = False
-    external: Optional[External] = None
+    external: External | None = None
     compiler: str = ""
     variants: Mapping[str, object] = field(default_factory=dict)
-    patches: Tuple[str, ...] = ()
-    dependencies: Tuple[Dependency, ...] = ()
+    patches: tuple[str, ...] = ()
+    dependencies: tuple[Dependency, ...] = ()
     metadata: PackageMetadata = PackageMetadata()
 
 
@@ -281,7 +281,7 @@ class Facts:
     source: str
     digest: str
     manager: Manager
-    roots: Tuple[Software, ...]
+    roots: tuple[Software, ...]
     software: Fact[Software]
     target: Fact[CpuTarget]
     mpi: Fact[Mpi]
@@ -296,6 +296,6 @@ class Facts:
     documentation: Mapping[str, str] = field(default_factory=dict)
     stated: Mapping[str, str] = field(default_factory=dict)
 
-    def runtime(self) -> Dict[str, Component]:
+    def runtime(self) -> dict[str, Component]:
         """Return the components of the runtime closure by id, in the order of `components`."""
         return {id_: component for id_, component in self.components.items() if component.runtime}

@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any, Tuple
+from typing import Any
 
 DATA = Path(__file__).parent / "data"
 
@@ -18,7 +18,7 @@ Row = Mapping[str, Any]
 
 
 @cache
-def rows(table: str) -> Tuple[Row, ...]:
+def rows(table: str) -> tuple[Row, ...]:
     """Return the rows of ``data/<table>.json`` in the file's order; they are shared: do not change them."""
     document = json.loads((DATA / f"{table}.json").read_text("utf-8"))
     return tuple(document["rows"])

@@ -7,7 +7,7 @@ needed there.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, List, Tuple
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # archspec reads a large JSON file at import: only those who ask for a target pay for it
     from archspec.cpu import Microarchitecture
@@ -21,7 +21,7 @@ def known_targets() -> Mapping[str, Microarchitecture]:
     return targets
 
 
-def least_common_target(names: Iterable[str]) -> Tuple[str, ...]:
+def least_common_target(names: Iterable[str]) -> tuple[str, ...]:
     """Return the least targets that code for every one of ``names`` runs on.
 
     One name: that is the join. None: no processor that archspec knows runs them all. Several: archspec has no
@@ -34,7 +34,7 @@ def least_common_target(names: Iterable[str]) -> Tuple[str, ...]:
     wanted = [targets[name] for name in sorted(set(names))]
     if len(wanted) == 1:
         return (wanted[0].name,)
-    above: List[Microarchitecture] = [
+    above: list[Microarchitecture] = [
         candidate for candidate in targets.values() if all(candidate >= target for target in wanted)
     ]
     return tuple(sorted(c.name for c in above if not any(other < c for other in above)))
@@ -50,6 +50,6 @@ def family(name: str) -> str:
     return str(known_targets()[name].family.name)
 
 
-def features(name: str) -> Tuple[str, ...]:
+def features(name: str) -> tuple[str, ...]:
     """Return the CPU features that archspec lists for a target, sorted."""
     return tuple(sorted(known_targets()[name].features))

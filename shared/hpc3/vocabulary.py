@@ -11,7 +11,6 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Tuple
 
 from .tables import DATA
 
@@ -61,8 +60,8 @@ class Key:
     merge: str
     meaning: str
     source: str
-    good: Tuple[str, ...]
-    bad: Tuple[str, ...]
+    good: tuple[str, ...]
+    bad: tuple[str, ...]
 
     @property
     def is_label(self) -> bool:

@@ -12,6 +12,6 @@ from typing import Optional
 from .main import run
 
 
-def main(argv: Optional[Sequence[str]] = None) -> int:
+def main(argv: Sequence[str] | None = None) -> int:
     """Run ``hpc3`` with ``argv`` (default: the process's own arguments) and return its exit code."""
     return run(sys.argv[1:] if argv is None else argv)

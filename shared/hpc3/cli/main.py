@@ -7,13 +7,13 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
-from typing import Dict, Protocol
+from typing import Protocol
 
 from hpc3 import __version__
 from hpc3.errors import Hpc3Error, printable
 
 #: Every verb and what it does; ``cli/<verb>.py`` (``-`` as ``_``) holds it.
-VERBS: Dict[str, str] = {
+VERBS: dict[str, str] = {
     "facts": "what a source states, with the evidence for it",
     "annotations": "the annotations of an image built from a source",
     "containerize": "a conformant, annotated Dockerfile or Apptainer definition",

@@ -7,12 +7,11 @@ import os
 import sys
 import tempfile
 from pathlib import Path
-from typing import Union
 
 from hpc3.errors import InputError, printable
 
 
-def write_product(product: Union[str, bytes], path: str = "") -> None:
+def write_product(product: str | bytes, path: str = "") -> None:
     """Write the product to ``path``, or to stdout for ``""`` and ``-``.
 
     A file appears whole or not at all: it is written beside its place and moved there, and keeps the mode that an
