@@ -1,0 +1,84 @@
+"""From a source to the text of a recipe: the one composition that the command line and Spack's plug-in share."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from .annotations import Annotations, annotations_for
+from .errors import InputError
+from .recipe.apptainer import render_definition
+from .recipe.dockerfile import render_dockerfile
+from .recipe.spack import SpackPlanInput, plan_spack_image
+from .request import GitSource
+from .sbom import cyclonedx_sbom
+from .sources.source import Source
+
+#: What ``container:format`` of ``spack.yaml`` calls the formats.
+_FORMATS = {"docker": "docker", "singularity": "apptainer"}
+
+
+@dataclass(frozen=True)
+class RecipeOptions:
+    """How a recipe is to be.
+
+    Attributes:
+        format: ``docker`` or ``apptainer``; empty: what the source asks for.
+        externals: OS packages by external of the lock.
+        picked: whether roots were picked, so that only they are installed.
+        in_build: whether the build concretizes for itself.
+    """
+
+    format: str = ""
+    externals: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    picked: bool = False
+    in_build: bool = False
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A recipe and the annotations of the image that it makes."""
+
+    text: str
+    annotations: Annotations
+
+
+def recipe_from_source(source: Source, options: RecipeOptions) -> Recipe:
+    """Return the recipe of an image.
+
+    Raises:
+        InputError: the source cannot become an image, or not as it is asked for.
+    """
+    if source.request is None:
+        raise InputError("there is no spack.yaml beside the lock: it says how the image is to be")
+    annotations = annotations_for(source.facts)
+    plan = plan_spack_image(
+        SpackPlanInput(
+            facts=source.facts,
+            request=source.request,
+            annotations=annotations,
+            documents={} if options.in_build else _documents(source, annotations),
+            repository=source.metadata.repository if source.metadata else GitSource(),
+            environment=source.metadata.environment if source.metadata else (),
+            externals=options.externals,
+            picked=tuple(c.id for c in source.facts.components.values() if c.root) if options.picked else (),
+            in_build=options.in_build,
+        )
+    )
+    render = (
+        render_definition if (options.format or _FORMATS[source.request.format]) == "apptainer" else render_dockerfile
+    )
+    return Recipe(render(plan), annotations)
+
+
+def _documents(source: Source, annotations: Annotations) -> dict[str, bytes]:
+    return {
+        "annotations.json": annotations_json(annotations).encode("utf-8"),
+        "sbom.cdx.json": cyclonedx_sbom(source.facts).encode("utf-8"),
+    }
+
+
+def annotations_json(annotations: Annotations) -> str:
+    """Return annotations as a flat JSON object, sorted by key, one key a line."""
+    return json.dumps(annotations.values, indent=1, ensure_ascii=False) + "\n"
