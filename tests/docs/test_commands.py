@@ -1,4 +1,4 @@
-"""Every command of the front documents is run here, in a copy of the repository, or named with the test that runs it."""
+"""Every command of the front documents is run here, in a copy of the repository, or named with what runs it."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-import peers
 import pytest
+
+import peers
 
 #: Commands that need a peer or more than a shell, and the test that runs them or what they stand for.
 RUN_ELSEWHERE = {
