@@ -56,6 +56,7 @@ def recipe_from_source(source: Source, options: RecipeOptions) -> Recipe:
     if options.in_build and options.picked:
         raise UsageError("--root picks roots of a lock, which --concretize-in-build does not build from")
     annotations = annotations_for(source.facts)
+    roots = tuple(component.id for component in source.facts.components.values() if component.root)
     plan = plan_spack_image(
         SpackPlanInput(
             facts=source.facts,
@@ -63,9 +64,9 @@ def recipe_from_source(source: Source, options: RecipeOptions) -> Recipe:
             annotations=annotations,
             documents={} if options.in_build else _documents(source, annotations),
             repository=source.metadata.repository if source.metadata else GitSource(),
-            environment=source.metadata.environment if source.metadata else (),
+            environment=source.metadata.environment(roots) if source.metadata else (),
             externals=options.externals,
-            picked=tuple(c.id for c in source.facts.components.values() if c.root) if options.picked else (),
+            picked=roots if options.picked else (),
             in_build=options.in_build,
         )
     )
