@@ -131,7 +131,9 @@ def _add_software(facts: Facts, to: _Collected) -> None:
         to.add("software.version", annotation_version(software.version))
         to.add("software.variants", software.variants)
     to.add_list("software.packages", (f"{root.name}@{annotation_version(root.version)}" for root in facts.roots))
-    to.add_list("software.dependencies", (f"{c.name}@{c.version}" for c in facts.runtime().values()))
+    to.add_list(
+        "software.dependencies", (f"{c.name}@{annotation_version(c.version)}" for c in facts.runtime().values())
+    )
     to.add("software.manager.name", facts.manager.name)
     to.add("software.manager.version", facts.manager.version)
     to.add("software.recipe.digest", facts.digest)
