@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from .annotations import Annotations, annotations_for
 from .errors import InputError, UsageError
+from .facts import Manager
 from .recipe.apptainer import render_definition
 from .recipe.dockerfile import render_dockerfile
 from .recipe.spack import SpackPlanInput, plan_spack_image
-from .request import GitSource
+from .request import GitSource, Images
 from .sbom import cyclonedx_sbom
 from .sources.source import Source
 
@@ -38,10 +39,17 @@ class RecipeOptions:
 
 @dataclass(frozen=True)
 class Recipe:
-    """A recipe and the annotations of the image that it makes."""
+    """A recipe and what is to be said of it.
+
+    Attributes:
+        text: the Dockerfile or definition file.
+        annotations: those of the image that it makes.
+        notes: what a person should know besides, one line each.
+    """
 
     text: str
     annotations: Annotations
+    notes: tuple[str, ...] = ()
 
 
 def recipe_from_source(source: Source, options: RecipeOptions) -> Recipe:
@@ -56,6 +64,7 @@ def recipe_from_source(source: Source, options: RecipeOptions) -> Recipe:
     if options.in_build and options.picked:
         raise UsageError("--root picks roots of a lock, which --concretize-in-build does not build from")
     annotations = annotations_for(source.facts)
+    roots = tuple(component.id for component in source.facts.components.values() if component.root)
     plan = plan_spack_image(
         SpackPlanInput(
             facts=source.facts,
@@ -63,16 +72,30 @@ def recipe_from_source(source: Source, options: RecipeOptions) -> Recipe:
             annotations=annotations,
             documents={} if options.in_build else _documents(source, annotations),
             repository=source.metadata.repository if source.metadata else GitSource(),
-            environment=source.metadata.environment if source.metadata else (),
+            environment=source.metadata.environment(roots) if source.metadata else (),
             externals=options.externals,
-            picked=tuple(c.id for c in source.facts.components.values() if c.root) if options.picked else (),
+            picked=roots if options.picked else (),
             in_build=options.in_build,
         )
     )
     render = (
         render_definition if (options.format or _FORMATS[source.request.format]) == "apptainer" else render_dockerfile
     )
-    return Recipe(render(plan), annotations)
+    return Recipe(render(plan), annotations, tuple(_notes(source.facts.manager, source.request.images, options)))
+
+
+def _notes(manager: Manager, images: Images, options: RecipeOptions) -> Iterator[str]:
+    asked = images.spack_version.lstrip("v")
+    if asked and manager.version and asked != manager.version:
+        yield (
+            f"container:images:spack asks for Spack {asked}; the recipe takes {manager.version}, which wrote the lock, "
+            "so that the lock means the same"
+        )
+    if options.in_build:
+        yield (
+            "the build makes a lock of its own: only what holds whatever it says is labelled; "
+            "'hpc3 apply --from-image' annotates the built image from that lock"
+        )
 
 
 def _documents(source: Source, annotations: Annotations) -> dict[str, bytes]:

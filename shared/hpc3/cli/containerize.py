@@ -12,6 +12,7 @@ from hpc3.sources.documents import read_document
 
 from .annotations import tell_missing
 from .output import talk, write_product
+from .recipe_arguments import add_recipe_arguments
 from .source_arguments import add_source_arguments, source_from_arguments
 
 _RECIPE_LIMIT = 16 * 1024 * 1024
@@ -23,33 +24,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_recipe_arguments(parser)
 
 
-def add_recipe_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what says how the recipe is to be: the same for ``hpc3`` and for ``spack containerize --annotate``."""
-    parser.add_argument(
-        "--format", choices=("docker", "apptainer"), help="default: what container:format in spack.yaml says, or docker"
-    )
-    parser.add_argument(
-        "--check", metavar="FILE", type=Path, help="exit 1 and print a diff where FILE is not up to date"
-    )
-    parser.add_argument(
-        "--external",
-        metavar="NAME=PACKAGES",
-        action="append",
-        default=[],
-        help="OS packages, with commas, that give the external NAME; none: the base image has it (repeat)",
-    )
-    parser.add_argument(
-        "--concretize-in-build",
-        action="store_true",
-        help="concretize in the build stage, for its system; label only what holds whatever comes out",
-    )
-
-
 def run(args: argparse.Namespace) -> int:
     """Print the recipe, or compare it with a file."""
     options = options_from_arguments(args)
     recipe = recipe_from_source(source_from_arguments(args), options)
-    tell_missing(recipe.annotations.missing, quiet=args.quiet)
+    for note in recipe.notes:
+        talk(note, quiet=args.quiet)
+    if not options.in_build:
+        tell_missing(recipe.annotations.missing, quiet=args.quiet)
     if args.check:
         return check_recipe(recipe.text, args.check, quiet=args.quiet)
     write_product(recipe.text, args.output)

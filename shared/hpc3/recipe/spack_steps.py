@@ -178,7 +178,7 @@ def install(mirrors: Iterable[Mirror], *, digest: str, depfile: bool, roots: Seq
     statements.append(_DEFINE_SPACK)
     add_mirror = f'{SPACK_PATH}/bin/spack mirror add --scope system hpc3-site "${{SPACK_MIRROR}}"'
     statements.append(Shell(f'if [ -n "${{SPACK_MIRROR}}" ]; then {add_mirror}; fi'))
-    if any(mirror.binary for mirror in mirrors):
+    if uses_build_cache(mirrors):
         statements.append((SPACK, "buildcache", "keys", "--install", "--trust"))
     check = Shell(
         f'if test "$(sha256sum < {ENVIRONMENT_PATH}/spack.lock)" != "${{lock}}  -"; then\n'
@@ -198,13 +198,19 @@ def install(mirrors: Iterable[Mirror], *, digest: str, depfile: bool, roots: Seq
     )
 
 
+def uses_build_cache(mirrors: Iterable[Mirror]) -> bool:
+    """Whether compiled packages may come from elsewhere: their signatures are then checked."""
+    return any(mirror.binary for mirror in mirrors)
+
+
 def _install_statements(*, depfile: bool, roots: Sequence[str]) -> list[Statement]:
     if not depfile:
         return [(SPACK, "install", "--fail-fast", "-j", Shell('"$(nproc)"'), *(f"/{root}" for root in roots))]
     makefile = "/tmp/spack.mk"  # noqa: S108 - a path in the build stage
     return [
         (SPACK, "env", "depfile", "-o", makefile, *(f"/{root}" for root in roots)),
-        ("make", "-f", makefile, "-j", Shell('"$(nproc)"')),
+        # The Makefile names the environment itself, and would call whatever "spack" is on PATH.
+        ("make", "-f", makefile, Shell('SPACK="${spack% -e *}"'), "-j", Shell('"$(nproc)"')),
         (SPACK, "env", "view", "regenerate"),
     ]
 
