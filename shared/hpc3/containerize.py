@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from .annotations import Annotations, annotations_for
@@ -11,7 +11,8 @@ from .errors import InputError, UsageError
 from .recipe.apptainer import render_definition
 from .recipe.dockerfile import render_dockerfile
 from .recipe.spack import SpackPlanInput, plan_spack_image
-from .request import GitSource
+from .facts import Manager
+from .request import GitSource, Images
 from .sbom import cyclonedx_sbom
 from .sources.source import Source
 
@@ -38,10 +39,17 @@ class RecipeOptions:
 
 @dataclass(frozen=True)
 class Recipe:
-    """A recipe and the annotations of the image that it makes."""
+    """A recipe and what is to be said of it.
+
+    Attributes:
+        text: the Dockerfile or definition file.
+        annotations: those of the image that it makes.
+        notes: what a person should know besides, one line each.
+    """
 
     text: str
     annotations: Annotations
+    notes: tuple[str, ...] = ()
 
 
 def recipe_from_source(source: Source, options: RecipeOptions) -> Recipe:
@@ -73,7 +81,21 @@ def recipe_from_source(source: Source, options: RecipeOptions) -> Recipe:
     render = (
         render_definition if (options.format or _FORMATS[source.request.format]) == "apptainer" else render_dockerfile
     )
-    return Recipe(render(plan), annotations)
+    return Recipe(render(plan), annotations, tuple(_notes(source.facts.manager, source.request.images, options)))
+
+
+def _notes(manager: Manager, images: Images, options: RecipeOptions) -> Iterator[str]:
+    asked = images.spack_version.lstrip("v")
+    if asked and manager.version and asked != manager.version:
+        yield (
+            f"container:images:spack asks for Spack {asked}; the recipe takes {manager.version}, which wrote the lock, "
+            "so that the lock means the same"
+        )
+    if options.in_build:
+        yield (
+            "the build makes a lock of its own: only what holds whatever it says is labelled; "
+            "'hpc3 apply --from-image' annotates the built image from that lock"
+        )
 
 
 def _documents(source: Source, annotations: Annotations) -> dict[str, bytes]:

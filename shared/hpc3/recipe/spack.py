@@ -36,6 +36,7 @@ from .spack_steps import (
     install,
     spack_arguments,
     strip_binaries,
+    uses_build_cache,
 )
 
 _SPACK_URL = "https://github.com/spack/spack.git"
@@ -147,7 +148,8 @@ def _build_steps(
 ) -> tuple[Step, ...]:
     facts, request = wanted.facts, wanted.request
     family = images.system["family"] if images.system else ""
-    names = (*prerequisites(family), *externals.build, *request.os_packages.build)
+    purposes = ["spack", "compilers", *(["signatures"] if uses_build_cache(request.mirrors) else [])]
+    names = (*prerequisites(family, purposes), *externals.build, *request.os_packages.build)
     digest = "" if wanted.in_build else facts.digest.partition(":")[2]
     steps: list[Step | None] = [
         check_system(images.system) if images.system and not wanted.in_build else None,
