@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 
 from .annotations import Annotations, annotations_for
 from .errors import InputError, UsageError
+from .facts import Manager
 from .recipe.apptainer import render_definition
 from .recipe.dockerfile import render_dockerfile
 from .recipe.spack import SpackPlanInput, plan_spack_image
-from .facts import Manager
 from .request import GitSource, Images
 from .sbom import cyclonedx_sbom
 from .sources.source import Source

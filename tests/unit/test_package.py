@@ -7,8 +7,9 @@ import sys
 import zipfile
 from pathlib import Path
 
-import peers
 import pytest
+
+import peers
 
 
 @pytest.fixture(scope="module")
