@@ -225,7 +225,9 @@ def _add_mpi(facts: Facts, to: _Collected) -> None:
 
 
 def _miss_mpi(mpi: Mpi, to: _Collected) -> None:
-    name = f"{mpi.implementation} {mpi.version}"
+    name = f"{mpi.implementation} {mpi.version}".strip()
+    if not mpi.version:
+        to.miss("the package that carries the MPI has a version of its own", "mpi.version")
     if not mpi.abi_family:
         to.miss(f"the table of MPI ABIs has no row for {name}", "mpi.abi.family", "mpi.abi.version")
     elif not mpi.abi_version:
