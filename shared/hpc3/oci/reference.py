@@ -3,12 +3,13 @@
 Grammar (containers-transports(5), distribution/reference)::
 
     docker://HOST[:PORT]/NAME[:TAG][@DIGEST]      also bare: NAME, HOST/NAME, …
-    oci:DIR[:TAG]            oci:DIR@DIGEST
-    oci-archive:FILE[:TAG]   oci-archive:FILE@DIGEST
+    oci:DIR[:NAME]            oci:DIR@DIGEST
+    oci-archive:FILE[:NAME]   oci-archive:FILE@DIGEST
     containers-storage:[[DRIVER@ROOT+RUNROOT]]NAME[:TAG][@DIGEST]
 
 Bare names follow Docker: without a host it is ``docker.io``, there without a folder ``library/``, without a tag
-``latest``. ``oci:DIR@DIGEST`` is ours: containers/image cannot name an image in a layout by digest.
+``latest``. In layouts NAME is what ``org.opencontainers.image.ref.name`` holds: a tag, or a whole image name as podman
+writes it. ``oci:DIR@DIGEST`` is ours: containers/image cannot name an image in a layout by digest.
 """
 
 from __future__ import annotations
@@ -30,7 +31,9 @@ _DIGEST = r"sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128}"
 _NAME_LIMIT = 255
 
 _NAMED = re.compile(rf"(?P<name>[^@]+?)(?::(?P<tag>{_TAG}))?(?:@(?P<digest>{_DIGEST}))?")
-_PLACE = re.compile(rf"(?P<path>[^:@]+)(?::(?P<tag>{_TAG})|@(?P<digest>{_DIGEST}))?")
+_REF_COMPONENT = r"[A-Za-z0-9]+(?:(?:[-._:@+]|--)[A-Za-z0-9]+)*"  # image-spec, annotations.md: ref.name
+_REF_NAME = rf"{_REF_COMPONENT}(?:/{_REF_COMPONENT})*"
+_PLACE = re.compile(rf"(?P<path>[^:@]+)(?::(?P<tag>{_TAG}|{_REF_NAME})|@(?P<digest>{_DIGEST}))?")
 _STORAGE = re.compile(r"(?P<spec>\[[^\]\n]*\])?(?P<rest>.+)")
 
 
@@ -42,7 +45,8 @@ class ImageReference:
         transport: ``docker``, ``oci``, ``oci-archive`` or ``containers-storage``.
         location: registry host with port, path of the layout or archive, or the storage's ``[DRIVER@ROOT+RUNROOT]``.
         repository: name without tag, for storage with its host; empty for layouts and archives.
-        tag: empty where a digest alone names the image, and in layouts and archives that hold one image.
+        tag: empty where a digest alone names the image, and in layouts and archives that hold one image; there it may
+            be a whole name.
         digest: ``sha256:…``, or empty.
     """
 
@@ -122,7 +126,7 @@ def _split_host(text: str, name: str) -> tuple[str, str]:
 def _parse_place(text: str, transport: str, rest: str) -> ImageReference:
     match = _PLACE.fullmatch(rest)
     if not match or "\0" in rest:
-        raise _fault(text, f"is not {transport}:PATH[:TAG]", "a path must not contain ':' or '@'")
+        raise _fault(text, f"is not {transport}:PATH[:NAME]", "a path must not contain ':' or '@'")
     return ImageReference(transport, match["path"], "", match["tag"] or "", match["digest"] or "")
 
 

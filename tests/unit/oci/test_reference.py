@@ -66,6 +66,7 @@ def parsed_or_none(text: str) -> ImageReference | None:
         ("oci:dir", "oci:dir"),
         ("oci:/abs/dir:v1", "oci:/abs/dir:v1"),
         ("oci-archive:a.tar:v1", "oci-archive:a.tar:v1"),
+        ("oci-archive:a.tar:localhost/app:1", "oci-archive:a.tar:localhost/app:1"),
         ("containers-storage:app", "containers-storage:docker.io/library/app:latest"),
         ("containers-storage:[vfs@/r+/s]localhost/app:1", "containers-storage:[vfs@/r+/s]localhost/app:1"),
     ],
@@ -78,8 +79,8 @@ def test_names_are_completed_as_docker_does(text: str, canonical: str) -> None:
     "text",
     [
         "", ":", "docker://", "Ubuntu", "localhost:5000/A", "a//b", "a:b:c", "a@sha256:12", "a:" + "t" * 129, "x" * 256,
-        "oci:", "oci:a:b:c", "oci:a:b/c", "oci:a@sha256:0", "dir:/tmp/x", "docker-archive:x.tar", "a b", "a\nb",
-        "containers-storage:", "localhost:5000/", "-/a", "https://reg.example.org/a", "oci:a\0b",
+        "oci:", "oci:a:b//c", "oci:a:-", "oci:a:../b", "oci:a@sha256:0", "dir:/tmp/x", "docker-archive:x.tar", "a b",
+        "containers-storage:", "localhost:5000/", "-/a", "https://reg.example.org/a", "oci:a\0b", "a\nb",
     ],
 )  # fmt: skip
 def test_what_is_no_reference_is_refused(text: str) -> None:
