@@ -1,9 +1,9 @@
 """Who we are to a registry: the credential files and helpers that podman, skopeo and docker use.
 
-Order (containers-auth.json(5), then Docker): ``REGISTRY_AUTH_FILE``; ``DOCKER_CONFIG/config.json`` when that variable is
-set; ``$XDG_RUNTIME_DIR/containers/auth.json`` (root: ``/run/containers/0/auth.json``);
-``$XDG_CONFIG_HOME/containers/auth.json``; ``~/.docker/config.json``. In a file the longest matching key wins:
-``host/folder/name``, ``host/folder``, ``host``. No message ever holds a secret.
+Order (containers-auth.json(5), then Docker): ``REGISTRY_AUTH_FILE``; ``$DOCKER_CONFIG/config.json``;
+``$XDG_RUNTIME_DIR/containers/auth.json`` (root: ``/run/containers/0/auth.json``);
+``$XDG_CONFIG_HOME/containers/auth.json``; ``~/.docker/config.json`` unless ``DOCKER_CONFIG`` is set. In a file the
+longest matching key wins: ``host/folder/name``, ``host/folder``, ``host``. No message ever holds a secret.
 """
 
 from __future__ import annotations
@@ -72,7 +72,8 @@ def credential_files(environment: Mapping[str, str]) -> Iterator[Path]:
         yield Path(environment["XDG_RUNTIME_DIR"]) / "containers/auth.json"
     yield Path(f"/run/containers/{os.getuid()}/auth.json")
     yield Path(environment.get("XDG_CONFIG_HOME") or home / ".config") / "containers/auth.json"
-    yield home / ".docker/config.json"
+    if not environment.get("DOCKER_CONFIG"):
+        yield home / ".docker/config.json"
 
 
 def _read_file(path: Path) -> Mapping[str, Any] | None:

@@ -9,7 +9,6 @@ Two names of one image ID share one manifest in this storage: whoever edits anno
 from __future__ import annotations
 
 import json
-import os
 import re
 import stat
 import subprocess
@@ -151,7 +150,7 @@ def _read_below(root: Path, path: str) -> bytes | None:
             if not here.is_symlink():
                 resolved = resolved / part
                 continue
-            target = PurePosixPath(os.readlink(here))
+            target = PurePosixPath(here.readlink())
         except OSError:
             return None
         parts = [p for p in (*target.parts, *parts) if p != "/"]
