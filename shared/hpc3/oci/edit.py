@@ -130,13 +130,13 @@ def new_index(entries: Iterable[Descriptor], annotations: Mapping[str, str]) -> 
 
 
 def new_artifact(
-    artifact_type: str, layer: Descriptor, subject: Descriptor | None, annotations: Mapping[str, str]
+    artifact_type: str, layers: Iterable[Descriptor], subject: Descriptor | None, annotations: Mapping[str, str]
 ) -> Manifest:
-    """Return the manifest of an artifact of one blob, with the empty config of OCI 1.1.
+    """Return the manifest of an artifact, with the empty config of OCI 1.1.
 
     Args:
         artifact_type: what it is, a media type.
-        layer: the blob.
+        layers: its blobs.
         subject: the image that it refers to.
         annotations: the artifact's own; registries copy them into referrers lists, so they stay small.
     """
@@ -145,7 +145,7 @@ def new_artifact(
         "mediaType": OCI_MANIFEST,
         "artifactType": artifact_type,
         "config": Descriptor(OCI_EMPTY, digest_of(EMPTY_BLOB), len(EMPTY_BLOB)).as_document(),
-        "layers": [layer.as_document()],
+        "layers": [layer.as_document() for layer in layers],
     }
     if subject is not None:
         document["subject"] = Descriptor(subject.media_type, subject.digest, subject.size).as_document()

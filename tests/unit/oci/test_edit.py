@@ -182,7 +182,7 @@ def test_what_is_no_config_is_refused() -> None:
 
 def test_artifacts_name_their_subject_and_can_be_repointed() -> None:
     layer = Descriptor("application/spdx+json", digest_of(b"s"), 1)
-    artifact = new_artifact("application/spdx+json", layer, image().descriptor, {"b": "1", "a": "2"})
+    artifact = new_artifact("application/spdx+json", [layer], image().descriptor, {"b": "1", "a": "2"})
     assert artifact.subject == image().descriptor
     assert artifact.artifact_type == "application/spdx+json"
     moved = repoint_subject(artifact, image(annotations={"n": "1"}).descriptor)
