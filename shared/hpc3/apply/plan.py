@@ -70,6 +70,7 @@ class ImageEdit:
         after: as it will be.
         annotations: changes; a value sets, None removes.
         labels: changes.
+        labels_before: as they are; empty when they were not read.
         stated: every annotation that was applied, completed by what the image says.
         blobs: new content: the config with its labels.
         warnings: what a person should know.
@@ -79,6 +80,7 @@ class ImageEdit:
     after: Manifest
     annotations: Mapping[str, str | None]
     labels: Mapping[str, str | None]
+    labels_before: Mapping[str, str]
     stated: Mapping[str, str]
     blobs: tuple[bytes, ...] = ()
     warnings: tuple[str, ...] = ()
@@ -224,7 +226,7 @@ def _edit_image(
     known = {k: v for k, v in completion.from_config(config, labels).items() if not manifest.annotations.get(k)}
     stated = completion.completed(stated, {**known, **completion.from_files(files, architecture)}, where)
     if wish.external:
-        return ImageEdit(manifest, manifest, {}, {}, checked_annotations(stated, where), (), tuple(warnings))
+        return ImageEdit(manifest, manifest, {}, {}, labels, checked_annotations(stated, where), (), tuple(warnings))
     wanted = merged_annotations(manifest.annotations, checked_annotations(stated, where))
     annotation_changes = changes_between(manifest.annotations, wanted)
     label_changes = changes_between(labels, merged_labels(labels, wanted)) if wish.labels else {}
@@ -234,7 +236,7 @@ def _edit_image(
     after = annotate_manifest(manifest, annotation_changes, descriptor)
     warnings += [f"{name} steers container runtimes" for name in reserved_keys(manifest.annotations, labels)]
     blobs = (new_config,) if changed else ()
-    return ImageEdit(manifest, after, annotation_changes, label_changes, stated, blobs, tuple(warnings))
+    return ImageEdit(manifest, after, annotation_changes, label_changes, labels, stated, blobs, tuple(warnings))
 
 
 def _paths(wish: Wish, architecture: str) -> tuple[str, ...]:

@@ -10,11 +10,11 @@ import copy
 import json
 from typing import Any
 
-from hpc3.errors import InputError, UsageError
+from hpc3.errors import InputError, UsageError, printable
 
 from .manifest import OCI_INDEX, Descriptor, Manifest, parse_json, parse_manifest
 from .reference import ImageReference
-from .store import Publication, tag_moved
+from .store import ImageNotFound, Publication, tag_moved
 
 INDEX_FILE = "index.json"
 LAYOUT_FILE = "oci-layout"
@@ -58,16 +58,17 @@ def entry_named(index: Manifest, reference: ImageReference) -> Descriptor:
     """Return the entry that the reference means.
 
     Raises:
-        UsageError: it means none, or several.
+        ImageNotFound: it means none.
+        UsageError: it means several.
     """
     found = _matching(index, reference)
-    if not found and reference.digest:
-        raise UsageError("is not in index.json", where=str(reference))
     if len({index.children[i].digest for i in found}) == 1:
         return index.children[found[0]]
     names = ", ".join(names_in(index)) or "none has a name"
-    what = "names several images" if found else "names no image"
-    raise UsageError(what, where=str(reference), remedy=f"there are: {names}")
+    remedy = f"there are: {printable(names)}"
+    if not found:
+        raise ImageNotFound("names no image", where=str(reference), remedy=remedy)
+    raise UsageError("names several images", where=str(reference), remedy=remedy)
 
 
 def moved_index(index: Manifest, publication: Publication) -> bytes:

@@ -32,7 +32,7 @@ from .manifest import (
     parse_manifest,
 )
 from .reference import DOCKER_HUB, ImageReference
-from .store import BLOB_LIMIT, Publication, tag_moved
+from .store import BLOB_LIMIT, ImageNotFound, Publication, tag_moved
 from .token_auth import Authenticator
 
 _ACCEPT = ", ".join(MANIFEST_MEDIA_TYPES)
@@ -157,7 +157,7 @@ class RegistryStore:
         """Return what the reference names now."""
         manifest = self._get_manifest(reference.digest or reference.tag)
         if manifest is None:
-            raise StoreError("is not in the registry", where=str(reference))
+            raise ImageNotFound("is not in the registry", where=str(reference))
         return manifest
 
     def read_manifest(self, descriptor: Descriptor) -> Manifest:

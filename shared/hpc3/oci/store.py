@@ -20,6 +20,10 @@ from .reference import ImageReference
 BLOB_LIMIT = 64 * 1024 * 1024
 
 
+class ImageNotFound(StoreError):
+    """The store works and holds no image of that name."""
+
+
 @dataclass(frozen=True)
 class Publication:
     """Everything that one writing step puts into a store.
@@ -54,7 +58,11 @@ class ImageStore(Protocol):
         """Whether artifacts can be attached to images here."""
 
     def resolve(self, reference: ImageReference) -> Manifest:
-        """Return what the reference names now."""
+        """Return what the reference names now.
+
+        Raises:
+            ImageNotFound: it names nothing.
+        """
 
     def read_manifest(self, descriptor: Descriptor) -> Manifest:
         """Return a manifest by digest."""
