@@ -31,6 +31,9 @@ EASYBUILD_RECORD = "usr/share/hpc3/record.json"
 OWN_ANNOTATIONS = "usr/share/hpc3/annotations.json"
 RECIPE_FILES = (SPACK_LOCK, EASYBUILD_RECORD)
 
+#: What follows from the config alone; a run that does not read it leaves them as they are.
+CONFIG_KEYS = (key("userland.entrypoint"), key("userland.shell"))
+
 _OS_RELEASE = ("etc/os-release", "usr/lib/os-release")
 _DEBIAN_VERSION = "etc/debian_version"
 _APK_DATABASE = "lib/apk/db/installed"

@@ -16,6 +16,7 @@ from hpc3.oci.edit import annotate_manifest, changes_between, edit_index, label_
 from hpc3.oci.manifest import Descriptor, Manifest, digest_of, parse_json
 from hpc3.oci.reference import ImageReference
 from hpc3.oci.store import ImageStore, Publication
+from hpc3.vocabulary import OCI_PREFIX
 
 from . import completion
 from .attach import Attachment, annotations_about, external_annotations, follow_referrers
@@ -223,18 +224,21 @@ def _edit_image(
     stated, warnings = _stated(wish, files, where)
     stated = {**stated, **annotations_about(wish.attachments, stated)}
     completion.check_architecture(stated, architecture, where)
-    known = {k: v for k, v in completion.from_config(config, labels).items() if not manifest.annotations.get(k)}
-    stated = completion.completed(stated, {**known, **completion.from_files(files, architecture)}, where)
+    present = manifest.annotations
+    unread = {k: present[k] for k in completion.CONFIG_KEYS if k in present}
+    found = completion.from_config(config, labels) if needs_config else unread
+    unsaid = {k: v for k, v in found.items() if not k.startswith(OCI_PREFIX) or not present.get(k)}
+    stated = completion.completed(stated, {**unsaid, **completion.from_files(files, architecture)}, where)
     if wish.external:
         return ImageEdit(manifest, manifest, {}, {}, labels, checked_annotations(stated, where), (), tuple(warnings))
-    wanted = merged_annotations(manifest.annotations, checked_annotations(stated, where))
-    annotation_changes = changes_between(manifest.annotations, wanted)
+    wanted = merged_annotations(present, checked_annotations(stated, where))
+    annotation_changes = changes_between(present, wanted)
     label_changes = changes_between(labels, merged_labels(labels, wanted)) if wish.labels else {}
     new_config = label_config(raw_config, label_changes, f"{where}: config") if wish.labels else raw_config
     changed = new_config != raw_config
     descriptor = Descriptor(manifest.config.media_type, digest_of(new_config), len(new_config)) if changed else None
     after = annotate_manifest(manifest, annotation_changes, descriptor)
-    warnings += [f"{name} steers container runtimes" for name in reserved_keys(manifest.annotations, labels)]
+    warnings += [f"{name} steers container runtimes" for name in reserved_keys(present, labels)]
     blobs = (new_config,) if changed else ()
     return ImageEdit(manifest, after, annotation_changes, label_changes, labels, stated, blobs, tuple(warnings))
 

@@ -93,7 +93,7 @@ def inspect_image(
         if not image.artifact_type:
             document = parse_json(store.read_blob(image.config), f"{reference}: config")
             labels = labels_of(document)
-            config = {k: v for k, v in document.items() if k not in ("history", "rootfs")}
+            config = _behaviour(document)
             by_place["label"] = labels
     annotations, provenance = _effective(by_place)
     return Inspection(
@@ -125,6 +125,14 @@ def _chosen(
         by_place["descriptor"] = entry.annotations
         manifest = store.read_manifest(entry)
     raise UsageError("is an index nested too deeply", where=str(reference))
+
+
+def _behaviour(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an image config without its history, its layers and its labels, which are told apart."""
+    behaviour = {k: v for k, v in config.items() if k not in ("history", "rootfs")}
+    if isinstance(behaviour.get("config"), dict):
+        behaviour["config"] = {k: v for k, v in behaviour["config"].items() if k != "Labels"}
+    return behaviour
 
 
 def _is_candidate(entry: Descriptor, platform: str) -> bool:
