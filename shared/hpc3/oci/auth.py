@@ -86,7 +86,7 @@ def _read_file(path: Path) -> Mapping[str, Any] | None:
 
 
 def _in_file(document: Mapping[str, Any], host: str, repository: str, path: Path) -> Credentials | None:
-    entries, helpers = document.get("auths") or {}, document.get("credHelpers") or {}
+    entries, helpers = document.get("auths", {}), document.get("credHelpers", {})
     store = document.get("credsStore")
     if not isinstance(entries, dict) or not isinstance(helpers, dict):
         raise InputError("auths or credHelpers is no object", where=str(path))

@@ -30,7 +30,7 @@ class LayoutReader(ABC):
         where: the layout's path, for errors.
     """
 
-    holds_referrers = True
+    holds_referrers: bool = True
 
     def __init__(self, where: str) -> None:
         self._where = where
