@@ -62,7 +62,7 @@ class ArchiveStore(LayoutReader):
         try:
             return read_members(self._path)
         except OSError as error:
-            raise InputError(f"cannot be read: {error.strerror}", where=self._where) from error
+            raise InputError(f"cannot be read: {error.strerror}", where=str(self._path)) from error
 
     def _chunks(self, name: str) -> Iterator[bytes]:
         place = self._members.places.get(name)
