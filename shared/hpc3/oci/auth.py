@@ -12,7 +12,6 @@ import base64
 import json
 import os
 import re
-import subprocess
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -134,6 +133,8 @@ def _ask_helper(name: str, key: str, path: Path) -> Credentials | None:
     """Ask ``docker-credential-NAME`` (https://github.com/docker/docker-credential-helpers, "Development")."""
     if not _HELPER_NAME.fullmatch(name):
         raise InputError("names no credential helper", where=str(path))
+    import subprocess
+
     program = f"docker-credential-{name}"
     try:
         done = subprocess.run(
