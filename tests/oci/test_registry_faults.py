@@ -403,7 +403,7 @@ def test_a_silent_server_is_given_up(faulty: FaultyRegistry, monkeypatch: pytest
     release = threading.Event()
     faulty.before = lambda handler: release.wait(20) and handler.reset()
     monkeypatch.setattr(http_client, "_ATTEMPTS", 1)
-    from hpc3.oci.http_client import Access
+    from hpc3.oci.connections import Access
     from hpc3.oci.opening import Stores
     from hpc3.oci.reference import parse_reference
 

@@ -16,7 +16,7 @@ from hpc3.oci.opening import Stores
 from hpc3.oci.reference import ImageReference, parse_reference
 
 if TYPE_CHECKING:
-    from hpc3.oci.http_client import Access
+    from hpc3.oci.connections import Access
 
 T = TypeVar("T")
 
@@ -52,7 +52,7 @@ def access_from(args: argparse.Namespace) -> Access | None:
         raise UsageError("--jobs and --timeout must be positive")
     if (args.ca, args.plain_http, args.timeout, args.jobs) == ("", False, 30.0, 16):
         return None
-    from hpc3.oci.http_client import Access
+    from hpc3.oci.connections import Access
 
     return Access(args.ca, args.plain_http, args.timeout, args.jobs)
 
