@@ -194,7 +194,8 @@ def origin(url: str) -> tuple[str, str, int]:
         parts = urllib.parse.urlsplit(url)
         port = parts.port
     except ValueError as error:
-        raise StoreError("is no URL", where=printable(url, 100)) from error
+        plain = url.rpartition("@")[2].partition("?")[0]  # what is before and behind may be a secret
+        raise StoreError("is no URL", where=printable(plain, 100)) from error
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise StoreError("is no URL of HTTP", where=shown(url))
     return parts.scheme, parts.hostname, port or (443 if parts.scheme == "https" else 80)
