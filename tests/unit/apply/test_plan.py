@@ -163,6 +163,21 @@ def test_artifacts_are_attached_to_the_index_and_each_image(layout: Layout) -> N
     assert len(plan.edits) == 2
 
 
+@pytest.mark.parametrize("kind", [OCI_MANIFEST, DOCKER_MANIFEST])
+def test_an_image_of_spack_buildcache_push_keeps_its_spec(layout: Layout, kind: str) -> None:
+    """As binary_distribution.py writes it: the spec at the top of the config, no labels, Docker types after the base."""
+    config = {"architecture": "amd64", "os": "linux", "config": {"Env": ["PATH=/opt/bin"]}, "spec": {"nodes": [{}]}}
+    raw = json.dumps(config).encode()
+    config_kind = DOCKER_CONFIG if kind == DOCKER_MANIFEST else OCI_CONFIG
+    descriptor = {"mediaType": config_kind, "digest": layout.blob(raw), "size": len(raw)}
+    layout.name(layout.put({"schemaVersion": 2, "mediaType": kind, "config": descriptor, "layers": []}))
+    _, after = layout.apply(Wish(WANTED))
+    assert after.annotations.items() >= WANTED.items()
+    labelled = json.loads((layout.blobs / after.config.digest[7:]).read_bytes())
+    assert labelled["config"].pop("Labels")[NAME] == "app"
+    assert labelled == config
+
+
 def test_what_is_no_image_is_refused(layout: Layout) -> None:
     layout.name(layout.image(artifactType="application/spdx+json"))
     with pytest.raises(UsageError, match="artifact"):
