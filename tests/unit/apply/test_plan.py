@@ -165,7 +165,7 @@ def test_artifacts_are_attached_to_the_index_and_each_image(layout: Layout) -> N
 
 @pytest.mark.parametrize("kind", [OCI_MANIFEST, DOCKER_MANIFEST])
 def test_an_image_of_spack_buildcache_push_keeps_its_spec(layout: Layout, kind: str) -> None:
-    """As binary_distribution.py writes it: the spec at the top of the config, no labels, Docker types after the base."""
+    """As Spack's binary_distribution.py writes it: the spec in the config, no labels, Docker types after the base."""
     config = {"architecture": "amd64", "os": "linux", "config": {"Env": ["PATH=/opt/bin"]}, "spec": {"nodes": [{}]}}
     raw = json.dumps(config).encode()
     config_kind = DOCKER_CONFIG if kind == DOCKER_MANIFEST else OCI_CONFIG
