@@ -66,7 +66,7 @@ def _replace(raw: str, given: Mapping[str, str], defaults: Mapping[str, str]) ->
 def _parse_stage(raw: str) -> ParsedStage:
     stage = ParsedStage()
     tokens: list[list[str]] = [[]]
-    for line in raw.split("\n"):
+    for line in raw[:-1].split("\n") if raw.endswith("\n") else raw.split("\n"):
         line = line[:-1] if line.endswith("\r") else line
         if line.split()[:1] and line.split()[0].startswith("%"):
             tokens.append([])

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import peers
@@ -114,6 +114,7 @@ def test_a_step_leaves_nothing_to_the_next() -> None:
     assert run_post(parsed(with_steps(one, two))[0]).stdout == f"0 none none{where}"
 
 
+@settings(deadline=None)  # it starts a shell
 @given(st.text(max_size=40))
 def test_a_foreign_word_reaches_the_command_unchanged(word: str) -> None:
     plan = with_steps(Run("Say", (("printf", "%s.", word, Shell('"${v}"')),), variables={"v": word}))
