@@ -152,7 +152,7 @@ def _build_steps(
     names = (*prerequisites(family, purposes), *externals.build, *request.os_packages.build)
     digest = "" if wanted.in_build else facts.digest.partition(":")[2]
     steps: list[Step | None] = [
-        check_system(images.system) if images.system and not wanted.in_build else None,
+        None if wanted.in_build else check_system(images.system, facts.target),
         install_step("What Spack needs, and what the lock finds outside of Spack", manager, names,
                      update=request.os_packages.update),
         None if wanted.in_build else check_toolchain(facts),
@@ -196,7 +196,7 @@ def _final_steps(
     if images.system and images.system["family"] == "alpine":
         names.add("bash")  # the login shell of the contract
     steps: list[Run | Copy | None] = [
-        check_system(images.system) if images.system and not wanted.in_build else None,
+        None if wanted.in_build else check_system(images.system, wanted.facts.target),
         install_step("What the software needs of the system at run time", manager, names,
                      update=request.os_packages.update),
         Copy("The runtime closure", (STORE_PATH,), f"{STORE_PATH}/", "build", folder=True),
