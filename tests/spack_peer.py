@@ -107,6 +107,12 @@ def spack_in(home: Path, version: str, python: Path, *, extensions: tuple[Path, 
     return spack
 
 
+def environment_copy(spack: Spack, name: str, folder: Path) -> Path:
+    """Return a copy of an environment of the tests, of Spack 1.x or of 0.x as the Spack is."""
+    version = "v1.1.0" if spack.has_packages_repository else "v0.23.1"
+    return Path(shutil.copytree(peers.REPOSITORY / "tests" / "data" / "spack" / version / name, folder / name))
+
+
 def python_with_hpc3() -> Path:
     """Return the interpreter of a virtual environment with this checkout and clingo, made once per pyproject.toml."""
     content = (peers.REPOSITORY / "pyproject.toml").read_bytes() + str(peers.REPOSITORY).encode()
