@@ -1,4 +1,4 @@
-"""A real Spack for tests and benchmarks: cloned into the user's cache, with a home of its own and hpc3 in its Python."""
+"""A real Spack for tests and benchmarks: cloned into the user's cache, with a home and a Python of its own."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ def installed(request: pytest.FixtureRequest, spack: Spack, tmp_path: Path) -> P
         pytest.skip("there is no such lock of Spack 0.x")
     folder = environment_copy(spack, request.param, tmp_path)
     result = spack.run("-e", str(folder), "install", "--fake", "--no-check-signature")
-    if "No compilers" in result.stderr or ("compiler" in result.stderr and result.returncode != 0):
+    if result.returncode != 0 and "compiler" in result.stderr:
         pytest.skip(f"the compiler of the lock is not here: {result.stderr.strip().splitlines()[0]}")
     assert result.returncode == 0, result.stderr
     return folder

@@ -170,7 +170,7 @@ def test_two_mpis_are_told_apart_by_root(any_spack: Spack, answers: dict[Path, M
 
 
 def test_licences_are_spacks_own(spack: Spack, answers: dict[Path, Mapping[str, Any]]) -> None:
-    """Spack states one licence for a package, as an SPDX expression: ours is that, or says that SPDX does not have it."""
+    """A package states one licence for a version: ours is that, or says that SPDX does not have it."""
     compared = 0
     for folder, spack_says in answers.items():
         result = spack.run("hpc3", "facts", str(folder), "--root", f"/{spack_says['roots'][0]}", "--quiet")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from pathlib import Path
 
 import hpc3_spack
 
@@ -17,8 +18,7 @@ def test_without_spack_there_is_nothing_to_add() -> None:
 
 def test_the_module_imports_pathlib_alone() -> None:
     """Spack imports it for every command, without a guard."""
-    with open(hpc3_spack.__file__, encoding="utf-8") as stream:
-        tree = ast.parse(stream.read())
+    tree = ast.parse(Path(hpc3_spack.__file__).read_text("utf-8"))
     assert [ast.unparse(node) for node in tree.body if isinstance(node, (ast.Import, ast.ImportFrom))] == [
         "from pathlib import Path"
     ]
