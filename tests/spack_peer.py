@@ -26,6 +26,10 @@ VERSIONS = tuple(os.environ.get("HPC3_SPACK_VERSIONS", "0.23.1 1.1.0").split())
 EXTENSION = peers.REPOSITORY / "spack_ext" / "hpc3_spack" / "spack-hpc3"
 
 
+#: The largest committed environment of Spack 1.x (True) and 0.x.
+LARGEST = {True: "recipes/gromacs-zen3", False: "tests/data/spack/v0.23.1/hdf5-nompi-v3"}
+
+
 @dataclass(frozen=True)
 class Spack:
     """One Spack with its own configuration.

@@ -62,7 +62,9 @@ def test_it_is_what_an_activation_gives(spack: Spack, installed: Path) -> None:
             assert change["value"] == real[name], name
         else:
             entries = change["value"].split(change["separator"])
-            assert real[name].split(change["separator"])[: len(entries)] == entries, name
+            # An external at /usr makes Spack add folders of the system, where all tools look anyway.
+            found = [entry for entry in real[name].split(change["separator"]) if not entry.startswith("/usr/")]
+            assert found[: len(entries)] == entries, name
 
 
 def test_it_does_not_depend_on_what_is_installed_here(spack: Spack, installed: Path, tmp_path: Path) -> None:

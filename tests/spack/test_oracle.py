@@ -175,12 +175,13 @@ def test_licences_are_spacks_own(spack: Spack, answers: dict[Path, Mapping[str, 
     for folder, spack_says in answers.items():
         result = spack.run("hpc3", "facts", str(folder), "--root", f"/{spack_says['roots'][0]}", "--quiet")
         assert result.returncode == 0, result.stderr
-        for id_, component in by_hash(result.stdout)["components"].items():
-            texts = spack_says["licences"].get(id_, [])
-            ours = component.get("metadata", {}).get("license", "")
+        components = by_hash(result.stdout)["components"]
+        for id_ in components.keys() & spack_says["licences"].keys():
+            texts = spack_says["licences"][id_]
+            ours = components[id_].get("metadata", {}).get("license", "")
             if len(texts) == 1:
-                assert ours.lower() == texts[0].lower() or "LicenseRef-Spack-" in ours, component["name"]
+                assert ours.lower() == texts[0].lower() or "LicenseRef-Spack-" in ours, id_
                 compared += 1
             elif not texts:
-                assert ours == "", component["name"]
+                assert ours == "", id_
     assert compared >= 3
