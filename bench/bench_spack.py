@@ -55,7 +55,9 @@ def measure_spack(version: str, folder: Path) -> None:
         for name, python in (("hpc3", spack_peer.python_with_hpc3()), ("bare", spack_peer.bare_python())):
             os.environ["SPACK_PYTHON"] = str(python)
             seconds[name] = measure([program, command], 15).seconds
-        rows.append(Row(f"spack {command}, more than without hpc3", (seconds["hpc3"] - seconds["bare"]) * 1e3, "ms", 10))
+        rows.append(
+            Row(f"spack {command}, more than without hpc3", (seconds["hpc3"] - seconds["bare"]) * 1e3, "ms", 10)
+        )
     os.environ["SPACK_PYTHON"] = str(spack_peer.python_with_hpc3())
     print_rows(f"Inside Spack {version}", rows)
 

@@ -1,4 +1,4 @@
-"""Every command of docs/spack.md, one after the other in one shell, on a fresh home: hpc3 is installed as a user does."""
+"""Every command of docs/spack.md, one after the other in one shell, on a fresh home, as a user runs them."""
 
 from __future__ import annotations
 
@@ -40,7 +40,9 @@ def test_every_command_of_the_document(tmp_path: Path) -> None:
     for command in listed:
         if command not in RUN_ELSEWHERE:
             # There is no released hpc3 to install yet: it is this one.
-            runnable = re.sub(r"\bhpc3$", shlex.quote(str(peers.REPOSITORY)), command) if "pip install" in command else command
+            runnable = (
+                re.sub(r"\bhpc3$", shlex.quote(str(peers.REPOSITORY)), command) if "pip install" in command else command
+            )
             script += [f"echo {shlex.quote('$ ' + command)} >&2", runnable]
     environ = {name: value for name, value in spack.environ().items() if name != "SPACK_DISABLE_LOCAL_CONFIG"}
     del environ["SPACK_PYTHON"]
