@@ -70,6 +70,7 @@ class HostGpu:
         count: how many; at least 1.
         driver: version of the kernel driver; empty when not known.
         brand: NVIDIA's product brand (``tesla``, ``geforce``); empty when not known.
+        rocm: ROCm release on the host, which AMD's kernel driver came with; empty when not known.
     """
 
     vendor: str
@@ -78,6 +79,7 @@ class HostGpu:
     count: int = 1
     driver: str = ""
     brand: str = ""
+    rocm: str = ""
 
 
 @dataclass(frozen=True)

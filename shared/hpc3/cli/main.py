@@ -19,6 +19,7 @@ VERBS: dict[str, str] = {
     "containerize": "a conformant, annotated Dockerfile or Apptainer definition",
     "sbom": "the software bill of materials of a source",
     "fingerprint": "what this host is, as far as containers care",
+    "check": "does this image run on this host, and how well",
 }
 
 

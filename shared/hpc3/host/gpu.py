@@ -102,7 +102,9 @@ def _amd(root: Path) -> list[HostGpu]:
     nodes = sorted((root / "sys/class/kfd/kfd/topology/nodes").glob("*/properties"))
     versions = [re.search(r"^gfx_target_version (\d+)$", _text(node), re.MULTILINE) for node in nodes]
     # A node whose version is 0 is a processor.
-    return [HostGpu("amd", "", gfx_name(int(v.group(1))), driver=driver) for v in versions if v and int(v.group(1))]
+    named = [gfx_name(int(v.group(1))) for v in versions if v and int(v.group(1))]
+    rocm = _text(root / "opt/rocm/.info/version").partition("-")[0]
+    return [HostGpu("amd", "", name, driver=driver, rocm=rocm) for name in named]
 
 
 def _nvidia_gpu(name: str, driver: str, architecture: str = "") -> HostGpu:

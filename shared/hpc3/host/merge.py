@@ -134,15 +134,15 @@ def _gpus(groups: list[tuple[HostGpu, ...]]) -> tuple[HostGpu, ...]:
     kept = []
     for vendor, architecture in _shared(groups, lambda gpu: (gpu.vendor, gpu.architecture)):
         like = [g for group in groups for g in group if (g.vendor, g.architecture) == (vendor, architecture)]
-        drivers = [gpu.driver for gpu in like]
         kept.append(
             HostGpu(
                 vendor,
                 _same(gpu.model for gpu in like),
                 architecture,
                 min(gpu.count for gpu in like),
-                "" if "" in drivers else min(drivers, key=version_numbers),
+                _least(gpu.driver for gpu in like),
                 _same(gpu.brand for gpu in like),
+                _least(gpu.rocm for gpu in like),
             )
         )
     return tuple(kept)
@@ -211,6 +211,11 @@ def _same(values: Iterable[str]) -> str:
     """Return the value that all share, else an empty string."""
     different = set(values)
     return different.pop() if len(different) == 1 else ""
+
+
+def _least(versions: Iterable[str]) -> str:
+    """Return the oldest version; an empty string where one is not known."""
+    return min(versions, key=version_numbers)  # "" is older than every version
 
 
 def _listed(entries: Iterable[str] | None) -> str:

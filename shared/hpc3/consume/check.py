@@ -1,0 +1,69 @@
+"""Check an image against a host: every facet, each with its verdict; the overall verdict is the worst."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+from hpc3.fingerprint import Fingerprint
+
+from .facets.cpu import check_cpu
+from .facets.devices import check_devices
+from .facets.fabric import check_fabric
+from .facets.gpu import check_gpu
+from .facets.kernel import check_kernel
+from .facets.libc import check_libc
+from .facets.metadata import check_metadata
+from .facets.mpi import check_mpi
+from .image import Image
+from .verdict import Finding, Verdict, worst
+
+#: Facet to the question it asks, in the order in which people read them.
+FACETS: Mapping[str, Callable[[Image, Fingerprint], Iterable[Finding]]] = {
+    "cpu": check_cpu,
+    "gpu": check_gpu,
+    "mpi": check_mpi,
+    "fabric": check_fabric,
+    "libc": check_libc,
+    "kernel": check_kernel,
+    "devices": check_devices,
+    "metadata": check_metadata,
+}
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a check found: findings in the order of `FACETS`, within a facet the worst first."""
+
+    image: Image
+    host: Fingerprint
+    findings: tuple[Finding, ...]
+
+    @property
+    def verdict(self) -> Verdict:
+        """The worst of all findings."""
+        return worst(self.findings)
+
+    def facet(self, name: str) -> tuple[Finding, ...]:
+        """Return the findings of one facet, the worst first."""
+        return tuple(finding for finding in self.findings if finding.facet == name)
+
+    @property
+    def sentence(self) -> str:
+        """The verdict as one sentence for a person."""
+        deciding = [finding for finding in self.findings if finding.verdict is self.verdict]
+        opening = {
+            Verdict.OK: "runs",
+            Verdict.DEGRADED: "runs, but not as well as it could",
+            Verdict.UNKNOWN: "cannot tell",
+            Verdict.FAILS: "will not run here",
+        }[self.verdict]
+        return opening if self.verdict is Verdict.OK else f"{opening}: {deciding[0].reason}"
+
+
+def check_image(image: Image, host: Fingerprint) -> Report:
+    """Return what every facet says about running ``image`` on ``host``."""
+    findings: list[Finding] = []
+    for ask in FACETS.values():
+        findings += sorted(ask(image, host), key=lambda finding: (-finding.verdict.severity, finding.code))
+    return Report(image, host, tuple(findings))
