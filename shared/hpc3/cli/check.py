@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from .images import add_host_argument, host_of, image_of_argument
+from .images import add_host_argument, host_of, images_of_argument
 from .output import write_product
 
 
@@ -28,7 +28,7 @@ def run(args: argparse.Namespace) -> int:
     from hpc3.consume.verdict import Verdict
 
     hosts = [host_of(path) for path in args.host or [""]]
-    images = [image_of_argument(argument) for argument in args.image]
+    images = [image for argument in args.image for image in images_of_argument(argument)]
     reports = [check_image(image, host) for image in images for host in hosts]
     if args.format == "json":
         product = reports_json(reports)

@@ -45,18 +45,18 @@ def host_of(path: str) -> Fingerprint:
     return host if host.name else replace(host, name=Path(path).stem)
 
 
-def image_of_argument(argument: str) -> Image:
-    """Return the image that an argument names: a file of ``hpc3 inspect`` or of annotations.
+def images_of_argument(argument: str) -> tuple[Image, ...]:
+    """Return the images that an argument names: a file of ``hpc3 inspect``, of annotations, an index, or a list.
 
     Raises:
         InputError: the file is not what it should be.
         UsageError: there is no such file.
     """
-    from hpc3.consume.image import image_from_json
+    from hpc3.consume.image import images_from_json
 
     if not Path(argument).is_file():
         raise UsageError("is not a file of 'hpc3 inspect' or of annotations", where=argument)
-    return image_from_json(text_of(argument), argument)
+    return images_from_json(text_of(argument), argument)
 
 
 def text_of(path: str) -> str:

@@ -20,6 +20,7 @@ VERBS: dict[str, str] = {
     "sbom": "the software bill of materials of a source",
     "fingerprint": "what this host is, as far as containers care",
     "check": "does this image run on this host, and how well",
+    "find": "which image of a software to take on this host, and why",
 }
 
 

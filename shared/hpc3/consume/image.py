@@ -73,13 +73,7 @@ def image_from_json(text: str, where: str) -> Image:
     Raises:
         InputError: it is neither.
     """
-    if len(text) > _MOST_CHARACTERS:
-        raise InputError(f"is longer than {_MOST_CHARACTERS} characters", where=where)
-    try:
-        document = json.loads(text)
-    except ValueError as error:
-        raise InputError(f"is not JSON: {error}", where=where) from error
-    return image_from_document(document, where)
+    return image_from_document(_parsed(text, where), where)
 
 
 def image_from_document(document: object, where: str) -> Image:
@@ -111,6 +105,50 @@ def image_from_document(document: object, where: str) -> Image:
         labels=labels,
         size=document.get("size") if isinstance(document.get("size"), int) else None,
     )
+
+
+def images_from_index(document: Mapping[str, Any], reference: str, where: str) -> tuple[Image, ...]:
+    """Return the images of an OCI index by what its descriptors say: one request decides among all of them.
+
+    Args:
+        document: the index.
+        reference: what it was read from; each image is named by it and its own digest.
+        where: the file's name, for errors.
+
+    Raises:
+        InputError: a descriptor is not one.
+    """
+    manifests = document.get("manifests")
+    if not isinstance(manifests, list) or len(manifests) > _MOST_KEYS:
+        raise InputError(f"is not an index of at most {_MOST_KEYS} manifests", where=where)
+    images = []
+    for number, descriptor in enumerate(manifests):
+        at = f"{where}: manifests[{number}]"
+        if not isinstance(descriptor, dict):
+            raise InputError("is not a descriptor", where=at)
+        platform = descriptor.get("platform") or {}
+        architecture = _text(_member(platform, "architecture"), f"{at}.platform.architecture")
+        if architecture == "unknown":  # build attestations hide here
+            continue
+        digest = _text(descriptor.get("digest", ""), f"{at}.digest")
+        stated = _texts(descriptor.get("annotations") or {}, f"{at}.annotations")
+        name = reference.partition("@")[0]
+        images.append(image_of({"descriptor": stated}, f"{name}@{digest}" if name else "", digest, architecture))
+    return tuple(images)
+
+
+def images_from_json(text: str, where: str) -> tuple[Image, ...]:
+    """Return all images in a document: one image, a list of them, or an OCI index.
+
+    Raises:
+        InputError: it is none of these.
+    """
+    document = _parsed(text, where)
+    if isinstance(document, list):
+        return tuple(image_from_document(entry, f"{where}[{number}]") for number, entry in enumerate(document))
+    if isinstance(document, dict) and "manifests" in document:
+        return images_from_index(document, "", where)
+    return (image_from_document(document, where),)
 
 
 def image_of(
@@ -148,6 +186,15 @@ def image_of(
         ill_formed=settled.ill_formed,
         size=size,
     )
+
+
+def _parsed(text: str, where: str) -> object:
+    if len(text) > _MOST_CHARACTERS:
+        raise InputError(f"is longer than {_MOST_CHARACTERS} characters", where=where)
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise InputError(f"is not JSON: {error}", where=where) from error
 
 
 def _environment(config: object, where: str) -> dict[str, str]:

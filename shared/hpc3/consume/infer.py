@@ -99,7 +99,7 @@ def _from_word(word: str, e4s: bool) -> dict[str, str]:
 
 def _words(tag: str) -> list[str]:
     """Return a tag's words; an underscore separates them too, but not inside ``x86_64`` or ``skylake_avx512``."""
-    words = []
+    words: list[str] = []
     for word in re.split(r"[-+]+", tag.lower()):
         whole = word in _ARCHITECTURES or word in known_targets()
         words += [word] if whole else word.split("_")

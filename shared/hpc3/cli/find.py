@@ -1,0 +1,65 @@
+"""``hpc3 find``: which image of a software to take on this host, and why not the others."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import TYPE_CHECKING
+
+from hpc3.errors import CheckFailed, printable
+
+from .images import add_host_argument, host_of, images_of_argument
+from .output import write_product
+
+if TYPE_CHECKING:
+    from hpc3.consume.find import Ranked
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the verb's arguments."""
+    parser.add_argument("software", metavar="SOFTWARE", help="name, or name@version (gromacs, gromacs@2024)")
+    parser.add_argument("source", nargs="+", metavar="SOURCE", help="an image, an index, or a file of them")
+    add_host_argument(parser)
+    parser.add_argument("--all", action="store_true", help="also list images that do not run here")
+    parser.add_argument("--format", choices=("text", "json"), default="text", help="default: text")
+    parser.add_argument("-o", "--output", default="", metavar="FILE", help="write there instead of stdout")
+    parser.epilog = "exit code: 0 where an image runs, else that of the best (20 fails, 30 unknown); 1: none was found"
+
+
+def run(args: argparse.Namespace) -> int:
+    """Rank the images of the software and print them, the best first."""
+    from hpc3.consume.find import rank_images, ranked_document, wanted_software
+    from hpc3.consume.verdict import Verdict
+
+    wanted = wanted_software(args.software)
+    images = [image for source in args.source for image in images_of_argument(source) if wanted.fits(image)]
+    if not images:
+        raise CheckFailed(f"no image of {printable(args.software)} was found", where=" ".join(args.source))
+    ranked = rank_images(images, host_of(args.host))
+    if args.format == "json":
+        product = json.dumps(ranked_document(ranked), indent=2, ensure_ascii=False) + "\n"
+    else:
+        product = ranking_text(ranked, everything=args.all)
+    write_product(product, args.output)
+    best = ranked[0].report.verdict
+    return 0 if best in (Verdict.OK, Verdict.DEGRADED) else best.exit_code
+
+
+def ranking_text(ranked: tuple[Ranked, ...], *, everything: bool) -> str:
+    """Return a line per image: place, verdict, software, target, why; below the best, what to pull."""
+    from hpc3.consume.verdict import Verdict
+
+    runs = [entry for entry in ranked if entry.report.verdict in (Verdict.OK, Verdict.DEGRADED)]
+    shown = ranked if everything or not runs else runs
+    lines = []
+    for place, entry in enumerate(shown, 1):
+        image = entry.report.image
+        target = image.value("hardware.cpu.optimized.version") or "-"
+        lines.append(f"{place:>3}  {entry.report.verdict.value:<9} {image.title:<24} {target:<16} {entry.why}")
+    if runs:
+        image = runs[0].report.image
+        name = image.reference.partition("@")[0]
+        lines.append(f"take {name + '@' if name else ''}{image.digest or image.reference}")
+    if len(shown) < len(ranked):
+        lines.append(f"{len(ranked) - len(shown)} more do not run here: --all shows why")
+    return "".join(f"{printable(line)}\n" for line in lines)
