@@ -21,6 +21,7 @@ VERBS: dict[str, str] = {
     "fingerprint": "what this host is, as far as containers care",
     "check": "does this image run on this host, and how well",
     "find": "which image of a software to take on this host, and why",
+    "tweak": "what an engine must be told so that an image uses this host",
 }
 
 
