@@ -22,6 +22,7 @@ VERBS: dict[str, str] = {
     "check": "does this image run on this host, and how well",
     "find": "which image of a software to take on this host, and why",
     "tweak": "what an engine must be told so that an image uses this host",
+    "export": "what an image states, in the formats of compspec, NFD and in-toto",
 }
 
 

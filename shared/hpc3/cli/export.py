@@ -1,0 +1,43 @@
+"""``hpc3 export``: what an image states, in the formats of the neighbours."""
+
+from __future__ import annotations
+
+import argparse
+
+from hpc3.errors import UsageError
+
+from .images import images_of_argument
+from .output import write_product
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the verb's arguments."""
+    parser.add_argument(
+        "image", nargs="?", metavar="IMAGE", help="an image, or a file of 'hpc3 inspect' or annotations"
+    )
+    parser.add_argument("--format", required=True, choices=("compspec", "compspec-graph", "in-toto", "nfd"))
+    parser.add_argument("--graph-url", default="", metavar="URL", help="with compspec: where our graph is published")
+    parser.add_argument("-o", "--output", default="", metavar="FILE", help="write there instead of stdout")
+    parser.epilog = "compspec-graph needs no image: it is the graph of all attributes"
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the image in the other format."""
+    from hpc3.consume.export.compspec import GRAPH_URL, compspec_artifact, compspec_graph
+    from hpc3.consume.export.in_toto import in_toto_statement
+    from hpc3.consume.export.nfd import nfd_specification
+
+    if args.format == "compspec-graph":
+        write_product(compspec_graph(), args.output)
+        return 0
+    if args.image is None:
+        raise UsageError(f"--format {args.format} needs an IMAGE")
+    images = images_of_argument(args.image)
+    if len(images) != 1:
+        raise UsageError("holds several images", where=args.image, remedy="export one at a time")
+    if args.format == "compspec":
+        product = compspec_artifact(images[0], args.graph_url or GRAPH_URL)
+    else:
+        product = {"in-toto": in_toto_statement, "nfd": nfd_specification}[args.format](images[0])
+    write_product(product, args.output)
+    return 0
