@@ -40,7 +40,7 @@ Podman = Callable[..., "subprocess.CompletedProcess[str]"]
 
 def demo_image(**changed: str) -> Image:
     values = {**STATED, **{name.replace("__", "."): value for name, value in changed.items()}}
-    return image_of({"manifest": {key(name): value for name, value in values.items()}}, reference=NAME)
+    return image_of({"annotation": {key(name): value for name, value in values.items()}}, reference=NAME)
 
 
 def demo_host(library: Path) -> Fingerprint:

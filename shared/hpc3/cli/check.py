@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from .images import add_host_argument, host_of, images_of_argument
+from .arguments import add_host_argument, host_of, images_of_argument
 from .output import write_product
 
 

@@ -6,7 +6,7 @@ import argparse
 
 from hpc3.errors import UsageError
 
-from .images import images_of_argument
+from .arguments import images_of_argument
 from .output import write_product
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from hpc3.errors import CheckFailed, printable
 
-from .images import add_host_argument, host_of, images_of_argument
+from .arguments import add_host_argument, host_of, images_of_argument
 from .output import write_product
 
 if TYPE_CHECKING:

@@ -13,9 +13,10 @@ from hpc3.vocabulary import key, vocabulary
 from .infer import inferred_statements
 from .precedence import Contradiction, Statement, settle
 
-#: Where a statement may be read, the most trusted first: a site's own catalog overrules the image, and what is
-#: inferred from the environment or the tag never overrules anything.
-PLACES = ("external", "referrer", "manifest", "descriptor", "label", "inferred")
+#: Where a statement may be read, the most trusted first: a site's own catalog overrules the image; an artifact that
+#: refers to it overrules its manifest (``annotation``), that its descriptor in an index, that the index itself; and
+#: what is inferred from the environment or the tag never overrules anything.
+PLACES = ("external", "referrer", "annotation", "descriptor", "index", "label", "inferred")
 
 _MOST_CHARACTERS = 4 * 2**20
 _MOST_KEYS = 4096
@@ -85,13 +86,15 @@ def image_from_document(document: object, where: str) -> Image:
     if not isinstance(document, dict):
         raise InputError("is not an object", where=where, remedy="give what 'hpc3 inspect' prints")
     if not isinstance(document.get("annotations"), dict):
-        return image_of(places={"manifest": _texts(document, where)}, reference="")
+        return image_of(places={"annotation": _texts(document, where)}, reference="")
     annotations = _texts(document["annotations"], f"{where}: annotations")
     provenance = _texts(document.get("provenance") or {}, f"{where}: provenance")
     places: dict[str, dict[str, str]] = {}
     for name, value in annotations.items():
-        place = provenance.get(name, "manifest")
-        places.setdefault(place if place in PLACES else "manifest", {})[name] = value
+        place = provenance.get(name, "annotation")
+        places.setdefault(place if place in PLACES else "annotation", {})[name] = value
+    for place, values in _disagreements(document.get("contradictions"), where).items():
+        places.setdefault(place, {}).update(values)
     config = document.get("config") or {}
     labels = _texts(document.get("labels") or {}, f"{where}: labels")
     # A label says something of its own only where no other place was preferred to it.
@@ -195,6 +198,17 @@ def _parsed(text: str, where: str) -> object:
         return json.loads(text)
     except ValueError as error:
         raise InputError(f"is not JSON: {error}", where=where) from error
+
+
+def _disagreements(contradictions: object, where: str) -> dict[str, dict[str, str]]:
+    """Return place to key to value for every key that ``hpc3 inspect`` found to differ between places."""
+    found: dict[str, dict[str, str]] = {}
+    for entry in contradictions if isinstance(contradictions, list) else []:
+        values = _texts(_member(entry, "values") or {}, f"{where}: contradictions")
+        for place, value in values.items():
+            if place in PLACES:
+                found.setdefault(place, {})[_text(_member(entry, "key"), f"{where}: contradictions")] = value
+    return found
 
 
 def _environment(config: object, where: str) -> dict[str, str]:

@@ -68,7 +68,7 @@ ROCM = {
 }
 
 
-def image(*parts: dict[str, str], place: str = "manifest", without: str = "", **changed: str) -> Image:
+def image(*parts: dict[str, str], place: str = "annotation", without: str = "", **changed: str) -> Image:
     """An image that states PLAIN, then ``parts``, then ``changed`` (``__`` for a dot), less one key."""
     values = dict(PLAIN)
     for part in parts:

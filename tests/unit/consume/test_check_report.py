@@ -75,27 +75,27 @@ def test_devices() -> None:
 
 def test_metadata_is_judged_too() -> None:
     values = {key(name): value for name, value in PLAIN.items()}
-    contradicting = image_of({"manifest": values, "label": {**values, key("system.libc.version"): "2.28"}})
+    contradicting = image_of({"annotation": values, "label": {**values, key("system.libc.version"): "2.28"}})
     assert codes(contradicting, host())["METADATA_CONTRADICTION"] is Verdict.DEGRADED
-    inferred = image_of({"manifest": values}, environment={"CUDA_VERSION": "12.4"})
+    inferred = image_of({"annotation": values}, environment={"CUDA_VERSION": "12.4"})
     assert codes(inferred, host())["METADATA_INFERRED"] is Verdict.DEGRADED
     steering = replace(image(), labels={"com.hooks.ssh.enabled": "true"})
     assert codes(steering, host())["METADATA_RESERVED"] is Verdict.DEGRADED
-    ill = image_of({"manifest": {**values, key("os.name"): "a\nb"}})
+    ill = image_of({"annotation": {**values, key("os.name"): "a\nb"}})
     assert codes(ill, host())["METADATA_ILL_FORMED"] is Verdict.DEGRADED
 
 
 def test_text_names_both_sides_and_the_remedy() -> None:
     text = report_text(check_image(image(OPENMPI5), lumi_g()), evidence=True)
     assert "mpi       FAILS     The image speaks pmix, the launcher cray_shasta pmi2" in text
-    assert "image org.supercontainers.mpi.pmi = pmix_v5 [manifest]" in text
+    assert "image org.supercontainers.mpi.pmi = pmix_v5 [annotation]" in text
     assert "host  launcher.pmi = cray_shasta pmi2" in text
     assert "→ ask for Slurm's mpi/pmix plug-in" in text
     assert text.splitlines()[-1].startswith("verdict: FAILS - will not run here")
 
 
 def test_hostile_values_do_not_reach_the_terminal() -> None:
-    hostile = image_of({"manifest": {key("os.name"): "\x1b[2J"}}, reference="a\x1b]0;x\x07:1", digest="sha256:\x1b")
+    hostile = image_of({"annotation": {key("os.name"): "\x1b[2J"}}, reference="a\x1b]0;x\x07:1", digest="sha256:\x1b")
     text = report_text(check_image(hostile, host()), evidence=True)
     assert all(line.isprintable() for line in text.splitlines())
 
@@ -107,7 +107,7 @@ def test_json_has_a_stable_shape() -> None:
     assert [facet["facet"] for facet in document["facets"]] == list(FACETS)
     finding = document["facets"][0]["findings"][0]
     assert set(finding) == {"verdict", "code", "reason", "image", "host", "remedy"}
-    assert finding["image"][0]["place"] == "manifest"
+    assert finding["image"][0]["place"] == "annotation"
 
 
 def test_junit_counts_failures_and_errors() -> None:

@@ -138,7 +138,7 @@ def test_in_toto_statement() -> None:
     document = json.loads(in_toto_statement(stated))
     assert document["_type"] == "https://in-toto.io/Statement/v1"
     assert document["subject"] == [{"name": "ghcr.io/site/gromacs:1", "digest": {"sha256": "0" * 64}}]
-    assert document["predicate"]["provenance"][key("software.name")] == "manifest"
+    assert document["predicate"]["provenance"][key("software.name")] == "annotation"
     with pytest.raises(InputError, match="no digest"):
         in_toto_statement(replace(stated, digest=""))
 

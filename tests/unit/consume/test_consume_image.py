@@ -30,13 +30,13 @@ def test_the_most_trusted_place_wins(places: set[str]) -> None:
 
 
 def test_places_that_agree_do_not_contradict() -> None:
-    image = image_of({"manifest": {NAME: "gromacs"}, "label": {NAME: "gromacs"}})
+    image = image_of({"annotation": {NAME: "gromacs"}, "label": {NAME: "gromacs"}})
     assert image.contradictions == ()
-    assert image.statements[NAME].place == "manifest"
+    assert image.statements[NAME].place == "annotation"
 
 
 def test_an_ill_formed_value_is_not_used_and_the_next_place_speaks() -> None:
-    image = image_of({"manifest": {NAME: "GROMACS!"}, "label": {NAME: "gromacs"}})
+    image = image_of({"annotation": {NAME: "GROMACS!"}, "label": {NAME: "gromacs"}})
     assert image.value("software.name") == "gromacs"
     assert NAME in image.ill_formed
 
@@ -44,7 +44,7 @@ def test_an_ill_formed_value_is_not_used_and_the_next_place_speaks() -> None:
 def test_a_flat_object_of_annotations() -> None:
     image = image_from_json(json.dumps({key(name): value for name, value in PLAIN.items()}), "a.json")
     assert image.title == "gromacs 2025.3"
-    assert {statement.place for statement in image.statements.values()} == {"manifest"}
+    assert {statement.place for statement in image.statements.values()} == {"annotation"}
 
 
 def test_an_inspect_document() -> None:

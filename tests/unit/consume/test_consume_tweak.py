@@ -244,7 +244,7 @@ HOSTILE = "$(touch /tmp/pwned)`id`\";'\n\x1b[2J"
 @pytest.mark.parametrize("engine", sorted(ENGINES))
 def test_nothing_hostile_leaves_its_quotes(engine: str) -> None:
     values = {key(name): value for name, value in {**PLAIN, **MPICH}.items()}
-    hostile = image_of({"manifest": {**values, key("os.name"): HOSTILE}}, reference=f"ghcr.io/x:{HOSTILE}")
+    hostile = image_of({"annotation": {**values, key("os.name"): HOSTILE}}, reference=f"ghcr.io/x:{HOSTILE}")
     evil = replace(CRAY, path=f"/opt/{HOSTILE}/libmpi.so.12")
     configuration = tweak(engine, hostile, host(mpis=(evil,)))
     for file in configuration.files:
