@@ -23,6 +23,9 @@ VERBS: dict[str, str] = {
     "find": "which image of a software to take on this host, and why",
     "tweak": "what an engine must be told so that an image uses this host",
     "export": "what an image states, in the formats of compspec, NFD and in-toto",
+    "apply": "annotations, SBOM and recipe onto images that exist",
+    "index": "one tag over the variants of an application",
+    "inspect": "what is on an image, and where each value came from",
 }
 
 
