@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from .arguments import add_host_argument, host_of, images_of_argument
+from .arguments import add_host_argument, host_of, image_arguments
+from .images import configure_access
 from .output import write_product
 
 
@@ -18,6 +19,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--evidence", action="store_true", help="with text: also print what both sides said")
     parser.add_argument("--allow-degraded", action="store_true", help="exit with 0 where it runs, however slowly")
     parser.add_argument("-o", "--output", default="", metavar="FILE", help="write there instead of stdout")
+    configure_access(parser)
     parser.epilog = "exit code: 0 ok, 10 degraded, 20 fails, 30 unknown; of several checks the worst"
 
 
@@ -28,8 +30,8 @@ def run(args: argparse.Namespace) -> int:
     from hpc3.consume.verdict import Verdict
 
     hosts = [host_of(path) for path in args.host or [""]]
-    images = [image for argument in args.image for image in images_of_argument(argument)]
-    reports = [check_image(image, host) for image in images for host in hosts]
+    with image_arguments(args) as images:
+        reports = [check_image(images.one(argument, host), host) for argument in args.image for host in hosts]
     if args.format == "json":
         product = reports_json(reports)
     elif args.format == "junit":

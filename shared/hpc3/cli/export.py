@@ -6,7 +6,8 @@ import argparse
 
 from hpc3.errors import UsageError
 
-from .arguments import images_of_argument
+from .arguments import image_arguments
+from .images import configure_access
 from .output import write_product
 
 
@@ -18,6 +19,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--format", required=True, choices=("compspec", "compspec-graph", "in-toto", "nfd"))
     parser.add_argument("--graph-url", default="", metavar="URL", help="with compspec: where our graph is published")
     parser.add_argument("-o", "--output", default="", metavar="FILE", help="write there instead of stdout")
+    configure_access(parser)
     parser.epilog = "compspec-graph needs no image: it is the graph of all attributes"
 
 
@@ -32,12 +34,11 @@ def run(args: argparse.Namespace) -> int:
         return 0
     if args.image is None:
         raise UsageError(f"--format {args.format} needs an IMAGE")
-    images = images_of_argument(args.image)
-    if len(images) != 1:
-        raise UsageError("holds several images", where=args.image, remedy="export one at a time")
+    with image_arguments(args) as images:
+        image = images.one(args.image)
     if args.format == "compspec":
-        product = compspec_artifact(images[0], args.graph_url or GRAPH_URL)
+        product = compspec_artifact(image, args.graph_url or GRAPH_URL)
     else:
-        product = {"in-toto": in_toto_statement, "nfd": nfd_specification}[args.format](images[0])
+        product = {"in-toto": in_toto_statement, "nfd": nfd_specification}[args.format](image)
     write_product(product, args.output)
     return 0

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from hpc3.errors import CheckFailed, printable
 
-from .arguments import add_host_argument, host_of, images_of_argument
+from .arguments import add_host_argument, host_of, image_arguments
+from .images import configure_access
 from .output import write_product
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--all", action="store_true", help="also list images that do not run here")
     parser.add_argument("--format", choices=("text", "json"), default="text", help="default: text")
     parser.add_argument("-o", "--output", default="", metavar="FILE", help="write there instead of stdout")
+    configure_access(parser)
     parser.epilog = "exit code: 0 where an image runs, else that of the best (20 fails, 30 unknown); 1: none was found"
 
 
@@ -32,7 +34,8 @@ def run(args: argparse.Namespace) -> int:
     from hpc3.consume.verdict import Verdict
 
     wanted = wanted_software(args.software)
-    images = [image for source in args.source for image in images_of_argument(source) if wanted.fits(image)]
+    with image_arguments(args) as arguments:
+        images = [image for image in arguments.all(args.source) if wanted.fits(image)]
     if not images:
         raise CheckFailed(f"no image of {printable(args.software)} was found", where=" ".join(args.source))
     ranked = rank_images(images, host_of(args.host))

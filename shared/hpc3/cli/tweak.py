@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from hpc3.errors import InputError, UsageError, printable
 
-from .arguments import add_host_argument, host_of, images_of_argument
+from .arguments import add_host_argument, host_of, image_arguments
+from .images import configure_access
 from .output import talk, write_product
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--install", default="", metavar="DIR", help="write the files below DIR (/ for this host)")
     parser.add_argument("--dry-run", action="store_true", help="with --install: print the difference and write nothing")
     parser.add_argument("-o", "--output", default="", metavar="FILE", help="write there instead of stdout")
+    configure_access(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -36,10 +38,9 @@ def run(args: argparse.Namespace) -> int:
 
     if args.dry_run and not args.install:
         raise UsageError("--dry-run goes with --install")
-    images = images_of_argument(args.image)
-    if len(images) != 1:
-        raise UsageError("holds several images", where=args.image, remedy="choose one with 'hpc3 find'")
-    configuration = configuration_for(images[0], host_of(args.host), args.engine)
+    host = host_of(args.host)
+    with image_arguments(args) as images:
+        configuration = configuration_for(images.one(args.image, host), host, args.engine)
     for note in configuration.notes:
         talk(note, quiet=args.quiet)
     if args.install:

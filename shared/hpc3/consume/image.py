@@ -104,7 +104,7 @@ def image_from_document(document: object, where: str) -> Image:
         reference=_text(document.get("reference", ""), f"{where}: reference"),
         digest=_text(document.get("digest", ""), f"{where}: digest"),
         architecture=_text(_member(config, "architecture"), f"{where}: config.architecture"),
-        environment=_environment(config, where),
+        environment=plain_environment(config, where),
         labels=labels,
         size=document.get("size") if isinstance(document.get("size"), int) else None,
     )
@@ -211,8 +211,12 @@ def _disagreements(contradictions: object, where: str) -> dict[str, dict[str, st
     return found
 
 
-def _environment(config: object, where: str) -> dict[str, str]:
-    """Return the config's environment; inspect documents hold it below ``config`` as the image config spells it."""
+def plain_environment(config: object, where: str) -> dict[str, str]:
+    """Return the environment in an image config, or in what ``hpc3 inspect`` prints of it.
+
+    Raises:
+        InputError: it is not a list of ``NAME=VALUE``.
+    """
     inner = _member(config, "config") or config
     entries = _member(inner, "Env") or _member(inner, "env") or []
     if isinstance(entries, dict):

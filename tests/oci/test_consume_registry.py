@@ -1,0 +1,101 @@
+"""Consumers against a real registry: how many requests an answer costs, and which image is taken."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from peers import Registry, hpc3, hpc3_ok
+
+pytestmark = pytest.mark.registry
+
+PREFIX = "org.supercontainers."
+STATED = {
+    "hardware.cpu.optimized.mode": "microarch",
+    "hardware.gpu.vendor": "none",
+    "mpi.implementation": "none",
+    "os.vendor": "debian",
+    "schema.version": "1.0",
+    "software.name": "tiny",
+    "software.version": "1.0",
+    "system.libc.name": "glibc",
+    "system.libc.version": "2.36",
+}
+HOST = {
+    "schema": "hpc3.fingerprint/1",
+    "name": "node",
+    "cpu": {"family": "x86_64", "target": "zen3"},
+    "kernel": {"version": "5.14"},
+    "libc": {"name": "glibc", "version": "2.31"},
+    "launcher": {"name": "slurm", "pmi": ["pmi2"]},
+    **{name: [] for name in ("gpus", "fabrics", "libraries", "mpis", "runtimes", "devices")},
+}
+
+
+@pytest.fixture
+def node(tmp_path: Path) -> Path:
+    path = tmp_path / "node.json"
+    path.write_text(json.dumps(HOST))
+    return path
+
+
+def push_annotated(registry: Registry, tiny: Path, name: str, folder: Path, target: str) -> None:
+    registry.push(tiny, name)
+    annotations = {PREFIX + key: value for key, value in STATED.items()}
+    annotations[PREFIX + "hardware.cpu.optimized.version"] = target
+    path = folder / f"{target}.json"
+    path.write_text(json.dumps(annotations))
+    hpc3_ok("apply", registry.ref(name), "--from", path)
+
+
+def test_an_annotated_image_costs_two_requests(registry: Registry, tiny: Path, tmp_path: Path, node: Path) -> None:
+    push_annotated(registry, tiny, "checked:zen3", tmp_path, "zen3")
+    before = len(registry.requests())
+    done = hpc3("check", registry.ref("checked:zen3"), "--host", node, node)
+    made = registry.requests()[before:]
+    assert done.code in (0, 10), done.out
+    assert "Built for zen3, which zen3 runs" in done.out
+    assert len([request for request in made if " /v2/checked/" in request]) == 2, made
+    assert not any("/blobs/" in request and request.startswith("HEAD") for request in made)
+
+
+def test_an_index_costs_one_request_and_the_nearest_is_taken(
+    registry: Registry, tiny: Path, tmp_path: Path, node: Path
+) -> None:
+    targets = ("x86_64_v3", "zen2", "zen3", "zen4")
+    for target in targets:
+        push_annotated(registry, tiny, f"found:{target}", tmp_path, target)
+    hpc3_ok("index", registry.ref("found:1"), *(registry.ref(f"found:{target}") for target in targets))
+    before = len(registry.requests())
+    done = hpc3("find", "tiny", registry.ref("found:1"), "--host", node)
+    made = [request for request in registry.requests()[before:] if " /v2/found/" in request]
+    assert done.code in (0, 30), done.out + done.err
+    assert len(made) == 1, made
+    taken = hpc3("find", "tiny", registry.ref("found:1"), "--host", node, "--all", "--format", "json")
+    ranked = json.loads(taken.out)
+    assert ranked[0]["digest"] == registry.digest("found:zen3")
+    assert "SIGILL" in next(entry["why"] for entry in ranked if entry["digest"] == registry.digest("found:zen4"))
+
+
+def test_an_image_that_nobody_annotated_is_asked_for_by_its_referrers(
+    registry: Registry, tiny: Path, tmp_path: Path, node: Path
+) -> None:
+    digest = registry.push(tiny, "foreign:1")
+    (tmp_path / "said.json").write_text(json.dumps({PREFIX + "hardware.cpu.optimized.version": "zen2"}))
+    hpc3_ok("apply", registry.ref("foreign:1"), "--external", "--from", tmp_path / "said.json")
+    assert registry.digest("foreign:1") == digest
+    done = hpc3("check", registry.ref("foreign:1"), "--host", node, "--evidence")
+    assert "hardware.cpu.optimized.version = zen2 [referrer]" in done.out
+
+
+def test_a_registry_that_is_not_there() -> None:
+    done = hpc3("check", "docker://127.0.0.1:1/x:1", "--timeout", "2")
+    assert done.code == 4
+    assert done.err.count("\n") == 1
+
+
+def test_a_layout_is_read_like_a_registry(layout: Path, node: Path) -> None:
+    done = hpc3("check", f"oci:{layout}", "--host", node)
+    assert done.code in (20, 30)
+    assert "does not say what CPU it was built for" in done.out
