@@ -99,3 +99,39 @@ def test_a_layout_is_read_like_a_registry(layout: Path, node: Path) -> None:
     done = hpc3("check", f"oci:{layout}", "--host", node)
     assert done.code in (20, 30)
     assert "does not say what CPU it was built for" in done.out
+
+
+def test_a_catalog_is_built_shared_and_built_again_for_less(
+    registry: Registry, tiny: Path, tmp_path: Path, node: Path
+) -> None:
+    for target in ("zen2", "zen3"):
+        push_annotated(registry, tiny, f"shelf:{target}", tmp_path, target)
+    mine, theirs = tmp_path / "mine.sqlite", tmp_path / "theirs.sqlite"
+    hpc3_ok("catalog", "build", registry.ref("shelf"), "--all-tags", "--catalog", mine)
+    before = len(registry.requests())
+    again = hpc3_ok("catalog", "build", registry.ref("shelf"), "--all-tags", "--catalog", mine)
+    made = [request for request in registry.requests()[before:] if "/manifests/" in request or "/blobs/" in request]
+    assert "0 images read, 2 in the catalog" in again.err
+    assert len(made) == 2, made
+    first = hpc3_ok("catalog", "push", registry.ref("site/catalog:1"), "--catalog", mine)
+    second = hpc3_ok("catalog", "push", registry.ref("site/catalog:2"), "--catalog", mine)
+    assert first.err.split()[-1] == second.err.split()[-1]
+    hpc3_ok("catalog", "pull", registry.ref("site/catalog:1"), "--catalog", theirs)
+    done = hpc3("find", "tiny", "--catalog", theirs, "--host", node)
+    assert f"shelf@{registry.digest('shelf:zen3')}" in done.out
+
+
+def test_a_scan_that_fails_half_way_keeps_what_it_had(registry: Registry, tiny: Path, tmp_path: Path) -> None:
+    push_annotated(registry, tiny, "half:zen2", tmp_path, "zen2")
+    catalog = tmp_path / "c.sqlite"
+    done = hpc3("catalog", "build", registry.ref("half:zen2"), registry.ref("half:none"), "--catalog", catalog)
+    assert done.code == 4
+    assert "1 images read, 1 in the catalog" in done.err
+    assert "error:" in done.err
+
+
+def test_what_is_no_catalog_is_not_taken_in(registry: Registry, tiny: Path, tmp_path: Path) -> None:
+    registry.push(tiny, "plain:1")
+    done = hpc3("catalog", "pull", registry.ref("plain:1"), "--catalog", tmp_path / "c.sqlite")
+    assert done.code == 3
+    assert "is no catalog" in done.err

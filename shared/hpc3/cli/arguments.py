@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,7 @@ from hpc3.errors import InputError, UsageError
 from .images import access_from
 
 if TYPE_CHECKING:
+    from hpc3.consume.catalog import Catalog
     from hpc3.consume.image import Image
     from hpc3.fingerprint import Fingerprint
     from hpc3.oci.opening import Stores
@@ -52,10 +53,16 @@ def host_of(path: str) -> Fingerprint:
 
 
 class ImageArguments:
-    """Reads the images that arguments name; registries are connected to when the first one asks for it."""
+    """Reads the images that arguments name; registries are connected to when the first one asks for it.
 
-    def __init__(self, stores: Stores) -> None:
+    Args:
+        stores: how they are reached.
+        catalog: what the site states of images there overrules what they state; None: there is no catalog.
+    """
+
+    def __init__(self, stores: Stores, catalog: Catalog | None = None) -> None:
         self._stores = stores
+        self._catalog = catalog
         self._read: dict[tuple[str, str], Image] = {}
 
     def one(self, argument: str, host: Fingerprint | None = None) -> Image:
@@ -70,14 +77,15 @@ class ImageArguments:
             images = _in_document(argument)
             if len(images) != 1:
                 raise UsageError("holds several images", where=argument, remedy="choose one with 'hpc3 find'")
-            return images[0]
+            return self._overruled(images[0])
         from hpc3.consume.reading import read_image
         from hpc3.oci.reference import parse_reference
 
         platform = _PLATFORMS.get(host.cpu.family, "") if host and host.cpu else ""
         if (argument, platform) not in self._read:  # many hosts may be asked about one image
             reference = parse_reference(argument)
-            self._read[argument, platform] = read_image(self._stores.open(reference), reference, platform)
+            image = read_image(self._stores.open(reference), reference, platform)
+            self._read[argument, platform] = self._overruled(image)
         return self._read[argument, platform]
 
     def all(self, arguments: Sequence[str]) -> tuple[Image, ...]:
@@ -88,7 +96,15 @@ class ImageArguments:
             InputError: what is there is not what it should be.
             StoreError: a store fails.
         """
-        return tuple(image for argument in arguments for image in self._every(argument))
+        return tuple(self._overruled(image) for argument in arguments for image in self._every(argument))
+
+    def _overruled(self, image: Image) -> Image:
+        external = self._catalog.external(image.digest) if self._catalog and image.digest else {}
+        if not external:
+            return image
+        from hpc3.consume.image import overruled
+
+        return overruled(image, external)
 
     def _every(self, argument: str) -> tuple[Image, ...]:
         if _is_document(argument):
@@ -102,11 +118,34 @@ class ImageArguments:
 
 @contextmanager
 def image_arguments(args: argparse.Namespace) -> Iterator[ImageArguments]:
-    """Open the way to images, as the options of `configure_access` say."""
+    """Open the way to images, as the options of `configure_access` and `add_catalog_argument` say.
+
+    The user's own catalog is looked into where there is one; one that is named must be there.
+    """
     from hpc3.oci.opening import Stores
 
-    with Stores(access_from(args)) as stores:
-        yield ImageArguments(stores)
+    path = catalog_path(getattr(args, "catalog", ""))
+    with ExitStack() as stack:
+        stores = stack.enter_context(Stores(access_from(args)))
+        catalog = None
+        if path.is_file() or getattr(args, "catalog", ""):
+            from hpc3.consume.catalog import Catalog
+
+            catalog = stack.enter_context(Catalog(path))
+        yield ImageArguments(stores, catalog)
+
+
+def add_catalog_argument(parser: argparse.ArgumentParser) -> None:
+    """Add ``--catalog``: another file than the user's own."""
+    parser.add_argument("--catalog", default="", metavar="FILE", help="default: $HPC3_CATALOG, else one in your home")
+
+
+def catalog_path(path: str) -> Path:
+    """Return where the catalog is: as asked for, ``HPC3_CATALOG``, else below ``XDG_DATA_HOME``."""
+    import os
+
+    home = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local/share")
+    return Path(path or os.environ.get("HPC3_CATALOG") or home / "hpc3/catalog.sqlite")
 
 
 def text_of(path: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from .arguments import add_host_argument, host_of, image_arguments
+from .arguments import add_catalog_argument, add_host_argument, host_of, image_arguments
 from .images import configure_access
 from .output import write_product
 
@@ -19,6 +19,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--evidence", action="store_true", help="with text: also print what both sides said")
     parser.add_argument("--allow-degraded", action="store_true", help="exit with 0 where it runs, however slowly")
     parser.add_argument("-o", "--output", default="", metavar="FILE", help="write there instead of stdout")
+    add_catalog_argument(parser)
     configure_access(parser)
     parser.epilog = "exit code: 0 ok, 10 degraded, 20 fails, 30 unknown; of several checks the worst"
 

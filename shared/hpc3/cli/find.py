@@ -8,19 +8,21 @@ from typing import TYPE_CHECKING
 
 from hpc3.errors import CheckFailed, printable
 
-from .arguments import add_host_argument, host_of, image_arguments
+from .arguments import add_catalog_argument, add_host_argument, catalog_path, host_of, image_arguments
 from .images import configure_access
 from .output import write_product
 
 if TYPE_CHECKING:
     from hpc3.consume.find import Ranked
+    from hpc3.consume.image import Image
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
     parser.add_argument("software", metavar="SOFTWARE", help="name, or name@version (gromacs, gromacs@2024)")
-    parser.add_argument("source", nargs="+", metavar="SOURCE", help="an image, an index, or a file of them")
+    parser.add_argument("source", nargs="*", metavar="SOURCE", help="images, indexes, files of them; none: a catalog")
     add_host_argument(parser)
+    add_catalog_argument(parser)
     parser.add_argument("--all", action="store_true", help="also list images that do not run here")
     parser.add_argument("--format", choices=("text", "json"), default="text", help="default: text")
     parser.add_argument("-o", "--output", default="", metavar="FILE", help="write there instead of stdout")
@@ -34,10 +36,10 @@ def run(args: argparse.Namespace) -> int:
     from hpc3.consume.verdict import Verdict
 
     wanted = wanted_software(args.software)
-    with image_arguments(args) as arguments:
-        images = [image for image in arguments.all(args.source) if wanted.fits(image)]
+    images = [image for image in _candidates(args, wanted.name) if wanted.fits(image)]
     if not images:
-        raise CheckFailed(f"no image of {printable(args.software)} was found", where=" ".join(args.source))
+        where = " ".join(args.source) or str(catalog_path(args.catalog))
+        raise CheckFailed(f"no image of {printable(args.software)} was found", where=where)
     ranked = rank_images(images, host_of(args.host))
     if args.format == "json":
         product = json.dumps(ranked_document(ranked), indent=2, ensure_ascii=False) + "\n"
@@ -46,6 +48,16 @@ def run(args: argparse.Namespace) -> int:
     write_product(product, args.output)
     best = ranked[0].report.verdict
     return 0 if best in (Verdict.OK, Verdict.DEGRADED) else best.exit_code
+
+
+def _candidates(args: argparse.Namespace, software: str) -> tuple[Image, ...]:
+    if args.source:
+        with image_arguments(args) as arguments:
+            return arguments.all(args.source)
+    from hpc3.consume.catalog import Catalog
+
+    with Catalog(catalog_path(args.catalog)) as catalog:
+        return catalog.images_of(software)
 
 
 def ranking_text(ranked: tuple[Ranked, ...], *, everything: bool) -> str:
@@ -61,8 +73,7 @@ def ranking_text(ranked: tuple[Ranked, ...], *, everything: bool) -> str:
         lines.append(f"{place:>3}  {entry.report.verdict.value:<9} {image.title:<24} {target:<16} {entry.why}")
     if runs:
         image = runs[0].report.image
-        name = image.reference.partition("@")[0]
-        lines.append(f"take {name + '@' if name else ''}{image.digest or image.reference}")
+        lines.append(f"take {image.pinned}")
     if len(shown) < len(ranked):
         lines.append(f"{len(ranked) - len(shown)} more do not run here: --all shows why")
     return "".join(f"{printable(line)}\n" for line in lines)

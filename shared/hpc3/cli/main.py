@@ -21,6 +21,7 @@ VERBS: dict[str, str] = {
     "fingerprint": "what this host is, as far as containers care",
     "check": "does this image run on this host, and how well",
     "find": "which image of a software to take on this host, and why",
+    "catalog": "what is known of many images, and what your site states of them",
     "tweak": "what an engine must be told so that an image uses this host",
     "export": "what an image states, in the formats of compspec, NFD and in-toto",
     "apply": "annotations, SBOM and recipe onto images that exist",

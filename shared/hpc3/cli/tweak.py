@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from hpc3.errors import InputError, UsageError, printable
 
-from .arguments import add_host_argument, host_of, image_arguments
+from .arguments import add_catalog_argument, add_host_argument, host_of, image_arguments
 from .images import configure_access
 from .output import talk, write_product
 
@@ -29,6 +29,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--install", default="", metavar="DIR", help="write the files below DIR (/ for this host)")
     parser.add_argument("--dry-run", action="store_true", help="with --install: print the difference and write nothing")
     parser.add_argument("-o", "--output", default="", metavar="FILE", help="write there instead of stdout")
+    add_catalog_argument(parser)
     configure_access(parser)
 
 

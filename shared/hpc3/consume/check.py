@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 from hpc3.fingerprint import Fingerprint
 
@@ -39,7 +40,7 @@ class Report:
     host: Fingerprint
     findings: tuple[Finding, ...]
 
-    @property
+    @cached_property
     def verdict(self) -> Verdict:
         """The worst of all findings."""
         return worst(self.findings)

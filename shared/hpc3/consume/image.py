@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from hpc3.errors import InputError
@@ -62,6 +62,13 @@ class Image:
         """What to call it: software and version, else the reference, else the digest."""
         software = " ".join(part for part in (self.value("software.name"), self.value("software.version")) if part)
         return software or self.reference or self.digest or "image"
+
+    @property
+    def pinned(self) -> str:
+        """What to pull so that it is this very image: the repository and the digest; tags move."""
+        repository, slash, name = self.reference.partition("@")[0].rpartition("/")
+        name = name.partition(":")[0]
+        return f"{repository}{slash}{name}@{self.digest}" if self.digest and name else self.digest or self.reference
 
 
 def image_from_json(text: str, where: str) -> Image:
@@ -154,6 +161,15 @@ def images_from_json(text: str, where: str) -> tuple[Image, ...]:
     return (image_from_document(document, where),)
 
 
+def annotations_from_json(text: str, where: str) -> dict[str, str]:
+    """Return a flat object of annotations.
+
+    Raises:
+        InputError: it is not one.
+    """
+    return _texts(_parsed(text, where), where)
+
+
 def image_of(
     places: Mapping[str, Mapping[str, str]],
     reference: str = "",
@@ -209,6 +225,22 @@ def _disagreements(contradictions: object, where: str) -> dict[str, dict[str, st
             if place in PLACES:
                 found.setdefault(place, {})[_text(_member(entry, "key"), f"{where}: contradictions")] = value
     return found
+
+
+def overruled(image: Image, external: Mapping[str, str]) -> Image:
+    """Return the image as a site's catalog sees it: what the site states comes before all that the image states.
+
+    Raises:
+        InputError: a statement of the site is ill-formed; the site can and should repair it.
+    """
+    statements = dict(image.statements)
+    for name, value in external.items():
+        known = vocabulary().get(name)
+        fault = known.fault(value) if known else "is no key of the vocabulary"
+        if fault:
+            raise InputError(f"{name}: {fault}", where="catalog")
+        statements[name] = Statement(value, "external")
+    return replace(image, statements=dict(sorted(statements.items())))
 
 
 def plain_environment(config: object, where: str) -> dict[str, str]:

@@ -11,6 +11,9 @@ from dataclasses import dataclass
 
 from hpc3.vocabulary import vocabulary
 
+#: Places that contradict nothing: a site overrules on purpose, an index speaks of all its images, a guess of none.
+_SILENT = ("external", "index", "inferred")
+
 
 @dataclass(frozen=True)
 class Statement:
@@ -53,20 +56,24 @@ def settle(
     statements: dict[str, Statement] = {}
     contradictions: list[Contradiction] = []
     ill_formed: dict[str, str] = {}
-    for name, known in vocabulary().items():
-        said = [Statement(values[name], place) for place, values in places if name in values]
-        for statement in said:
-            fault = known.fault(statement.value)
+    for name in sorted({name for _, values in places for name in values} & vocabulary().keys()):
+        usable = []
+        for place, values in places:
+            if name not in values:
+                continue
+            fault = vocabulary()[name].fault(values[name])
             if fault:
-                ill_formed.setdefault(name, f"{statement.place}: {fault}")
-        usable = [statement for statement in said if not known.fault(statement.value)]
+                ill_formed.setdefault(name, f"{place}: {fault}")
+            else:
+                usable.append(Statement(values[name], place))
         if usable:
             statements[name] = usable[0]
-        if len({s.value for s in usable if s.place != "inferred"}) > 1:
-            texts = tuple(f"{s.place} says {s.value}" for s in usable if s.place != "inferred")
+        stated = [statement for statement in usable if statement.place not in _SILENT]
+        if len({statement.value for statement in stated}) > 1:
+            texts = tuple(f"{statement.place} says {statement.value}" for statement in stated)
             contradictions.append(Contradiction(name, texts))
     contradictions += _between_environment_and_labels(environment, labels)
-    return Settled(dict(sorted(statements.items())), tuple(contradictions), ill_formed)
+    return Settled(statements, tuple(contradictions), ill_formed)
 
 
 def _between_environment_and_labels(

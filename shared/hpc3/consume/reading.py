@@ -49,7 +49,17 @@ def read_image(store: ImageStore, reference: ImageReference, platform: str = "")
 
 
 def read_variants(store: ImageStore, reference: ImageReference) -> tuple[Image, ...]:
-    """Return all images of an index by their descriptors, one request; of anything else the image itself.
+    """Return all images that a reference means; see `images_of_manifest`.
+
+    Raises:
+        InputError: what is there is not what it should be.
+        StoreError: the store fails.
+    """
+    return images_of_manifest(store, reference, store.resolve(reference))
+
+
+def images_of_manifest(store: ImageStore, reference: ImageReference, head: Manifest) -> tuple[Image, ...]:
+    """Return all images of an index by their descriptors, without a request; of anything else the image itself.
 
     A descriptor that says nothing of the processor is not enough: its image is then read too.
 
@@ -57,7 +67,6 @@ def read_variants(store: ImageStore, reference: ImageReference) -> tuple[Image, 
         InputError: what is there is not what it should be.
         StoreError: the store fails.
     """
-    head = store.resolve(reference)
     if not head.is_index:
         return (_image(store, reference, head, {}),)
     return tuple(_variants(store, reference, head))

@@ -18,12 +18,16 @@ class Verdict(Enum):
     @property
     def severity(self) -> int:
         """0 for ok up to 3 for fails."""
-        return list(Verdict).index(self)
+        return _SEVERITY[self]
 
     @property
     def exit_code(self) -> int:
         """Exit code of ``hpc3 check``: 0 ok, 10 degraded, 20 fails, 30 unknown."""
-        return {Verdict.OK: 0, Verdict.DEGRADED: 10, Verdict.FAILS: 20, Verdict.UNKNOWN: 30}[self]
+        return _EXIT_CODES[self]
+
+
+_SEVERITY = {Verdict.OK: 0, Verdict.DEGRADED: 1, Verdict.UNKNOWN: 2, Verdict.FAILS: 3}
+_EXIT_CODES = {Verdict.OK: 0, Verdict.DEGRADED: 10, Verdict.FAILS: 20, Verdict.UNKNOWN: 30}
 
 
 @dataclass(frozen=True)

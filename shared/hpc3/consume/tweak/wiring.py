@@ -78,7 +78,7 @@ def wiring_of(image: Image, host: Fingerprint) -> Wiring:
     toolkit = image.value("hardware.gpu.cuda.version" if gpu == "nvidia" else "hardware.gpu.rocm.version")
     pmi = common_pmi(image, host.launcher) if ranks and host.launcher else None
     return Wiring(
-        reference=image.reference or (f"IMAGE@{image.digest}" if image.digest else "IMAGE"),
+        reference=_runnable(image),
         pmi=pmi or "",
         ranks=ranks,
         mpi=usable,
@@ -92,6 +92,12 @@ def wiring_of(image: Image, host: Fingerprint) -> Wiring:
         annotations=_annotations(image),
         notes=_notes(image, host, ranks, pmi, swap),
     )
+
+
+def _runnable(image: Image) -> str:
+    """Return the reference as engines take it: without the transport that is every engine's default."""
+    named = image.reference or (f"IMAGE@{image.digest}" if image.digest else "IMAGE")
+    return named[len("docker://") :] if named.startswith("docker://") else named
 
 
 def _is_plain(path: str) -> bool:
