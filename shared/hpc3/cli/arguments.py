@@ -124,11 +124,12 @@ def image_arguments(args: argparse.Namespace) -> Iterator[ImageArguments]:
     """
     from hpc3.oci.opening import Stores
 
-    path = catalog_path(getattr(args, "catalog", ""))
+    asked: str = getattr(args, "catalog", None) or ""
+    path = catalog_path(asked)
     with ExitStack() as stack:
         stores = stack.enter_context(Stores(access_from(args)))
         catalog = None
-        if path.is_file() or getattr(args, "catalog", ""):
+        if path.is_file() or asked:
             from hpc3.consume.catalog import Catalog
 
             catalog = stack.enter_context(Catalog(path))

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 from hpc3.errors import UsageError
 
-from .arguments import ImageArguments, add_catalog_argument, catalog_path, text_of
+from .arguments import ImageArguments, add_catalog_argument, add_host_argument, catalog_path, host_of, text_of
 from .images import access_from, configure_access, configure_images, progress, references_from
 from .output import talk
 
@@ -23,6 +24,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     pull = verbs.add_parser("pull", help="take in a published catalog")
     for shared in (push, pull):
         shared.add_argument("reference", metavar="REFERENCE", help="docker://REGISTRY/REPOSITORY:TAG, oci:DIR:TAG")
+    site = verbs.add_parser("site", help="write a static website over the catalog")
+    site.add_argument("folder", metavar="DIR", help="is made, or replaced where an earlier run made it")
+    add_host_argument(site, several=True)
+    add_catalog_argument(site)
     for verb in (add, build, push, pull):
         add_catalog_argument(verb)
         if verb is not build:
@@ -32,7 +37,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Do what is asked with the catalog."""
-    return {"add": _add, "build": _build, "push": _push, "pull": _pull}[args.action](args)
+    return {"add": _add, "build": _build, "push": _push, "pull": _pull, "site": _site}[args.action](args)
 
 
 def _add(args: argparse.Namespace) -> int:
@@ -92,4 +97,15 @@ def _pull(args: argparse.Namespace) -> int:
     with Stores(access_from(args)) as stores, Catalog(catalog_path(args.catalog), create=True) as catalog:
         count = pull_catalog(catalog, stores.open(reference), reference)
         talk(f"{count} images taken in, {catalog.count()} in the catalog", quiet=args.quiet)
+    return 0
+
+
+def _site(args: argparse.Namespace) -> int:
+    from hpc3.consume.catalog import Catalog
+    from hpc3.consume.site.build import build_site
+
+    hosts = [host_of(path) for path in args.host]
+    with Catalog(catalog_path(args.catalog)) as catalog:
+        count = build_site(catalog.images(), hosts, Path(args.folder))
+    talk(f"{count} images in {args.folder}/index.html", quiet=args.quiet)
     return 0
