@@ -109,7 +109,8 @@ def _verdicts(reports: Sequence[Report]) -> str:
     if not reports:
         return ""
     rows = "".join(
-        f'<tr><th scope="row">{_text(report.host.name)}<br><small>{_text(host_line(replace(report.host, name="")))}</small></th>'
+        f'<tr><th scope="row">{_text(report.host.name)}<br>'
+        f"<small>{_text(host_line(replace(report.host, name='')))}</small></th>"
         f'<td><span class="verdict {report.verdict.value}">{report.verdict.value}</span></td>'
         f"<td>{_findings(report)}</td></tr>\n"
         for report in reports
