@@ -47,6 +47,7 @@ def test_a_layout_keeps_names_apart(layout: Path, wanted: Path) -> None:
 def test_an_sbom_in_a_layout_is_found_again(layout: Path, wanted: Path, tmp_path: Path) -> None:
     sbom = tmp_path / "sbom.json"
     sbom.write_text('{"bomFormat": "CycloneDX"}')
+    assert hpc3("apply", f"oci:{layout}", "--from", wanted, "--sbom", sbom).code == 2
     hpc3_ok("apply", f"oci:{layout}", "--from", wanted, "--tag", "v1")
     hpc3_ok("apply", f"oci:{layout}:v1", "--from", wanted, "--sbom", sbom)
     shown = json.loads(hpc3_ok("inspect", f"oci:{layout}:v1").out)
@@ -109,12 +110,15 @@ def test_storage_is_annotated_and_no_layer_moves(tiny: Path, wanted: Path, stora
     assert inspected["digest"] == digest
 
 
-def test_storage_holds_no_artifacts(wanted: Path, storage: Storage, tiny: Path, tmp_path: Path) -> None:
+def test_storage_and_archives_hold_no_artifacts(
+    wanted: Path, storage: Storage, tiny: Path, archive: Path, tmp_path: Path
+) -> None:
     run("skopeo", "copy", "-q", f"oci:{tiny}", storage.ref("localhost/plain:1"))
     sbom = tmp_path / "sbom.json"
     sbom.write_text('{"bomFormat": "CycloneDX"}')
     done = hpc3("apply", storage.ref("localhost/plain:1"), "--from", wanted, "--sbom", sbom)
     assert done.code == 2
+    assert hpc3("apply", f"oci-archive:{archive}:v1", "--from", wanted, "--sbom", sbom).code == 2
     assert hpc3("inspect", storage.ref("localhost/absent:1")).code == 4
 
 

@@ -1,13 +1,13 @@
-"""Applying to many images at once: in parallel, and one bad image does not stop the rest."""
+"""Working on many images at once: in parallel, and one bad image does not stop the rest."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Generic, TypeVar
 
-from hpc3.errors import Hpc3Error, InputError, printable
+from hpc3.errors import Hpc3Error, InputError
 from hpc3.oci.opening import Stores
 from hpc3.oci.reference import ImageReference
 
@@ -17,11 +17,11 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """What became of one image: a plan that was carried out, or the error that stopped it."""
+class Outcome(Generic[T]):
+    """What became of one image: a result, or the error that stopped it."""
 
     reference: ImageReference
-    plan: Plan | None = None
+    result: T | None = None
     error: Hpc3Error | None = None
 
 
@@ -38,27 +38,22 @@ def apply_to(stores: Stores, reference: ImageReference, wish: Wish, *, writing: 
     return plan
 
 
-def apply_to_all(
-    stores: Stores, references: Sequence[ImageReference], wish: Wish, *, writing: bool, threads: int
-) -> Iterator[Outcome]:
-    """Apply to every image and yield what became of each, in the order of the references."""
+def each_image(
+    work: Callable[[ImageReference], T], references: Sequence[ImageReference], threads: int
+) -> Iterator[Outcome[T]]:
+    """Yield what ``work`` makes of each image, in the order of the references."""
 
-    def attempt(reference: ImageReference) -> Outcome:
+    def attempt(reference: ImageReference) -> Outcome[T]:
         try:
-            return Outcome(reference, apply_to(stores, reference, wish, writing=writing))
+            return Outcome(reference, work(reference))
         except Hpc3Error as error:
             return Outcome(reference, error=error)
         except OSError as error:
-            reason = printable(f"{error.filename or 'system'}: {error.strerror or error}")
+            reason = f"{error.filename or 'system'}: {error.strerror or error}"
             return Outcome(reference, error=InputError(reason, where=str(reference)))
 
-    yield from in_parallel(attempt, references, threads)
-
-
-def in_parallel(work: Callable[[ImageReference], T], items: Iterable[ImageReference], threads: int) -> Iterator[T]:
-    """Yield the results of ``work`` in the order of the items."""
     with ThreadPoolExecutor(max_workers=threads, thread_name_prefix="hpc3") as pool:
         try:
-            yield from pool.map(work, items)
+            yield from pool.map(attempt, references)
         finally:
             pool.shutdown(cancel_futures=True)

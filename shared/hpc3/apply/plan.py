@@ -6,7 +6,6 @@ publication, and nothing is written.
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -265,6 +264,8 @@ def _from_image(wish: Wish, files: Mapping[str, bytes], where: str) -> dict[str,
     """Return the annotations that follow from the recipe inside an image."""
     recipe = next((path for path in completion.RECIPE_FILES if path in files), "")
     if recipe and wish.from_source is not None:
+        import tempfile
+
         with tempfile.TemporaryDirectory(prefix="hpc3-") as folder:
             copy = Path(folder) / Path(recipe).name
             copy.write_bytes(files[recipe])

@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from hpc3.apply.attach import Attachment, read_recipe, read_sbom
-from hpc3.apply.batch import Outcome, apply_to_all
+from hpc3.apply.batch import Outcome, apply_to, each_image
 from hpc3.apply.plan import Plan, Wish
 from hpc3.apply.wanted import AnnotationsFromSource, read_wanted
 from hpc3.errors import UsageError, printable
 from hpc3.oci.opening import Stores
+from hpc3.oci.reference import ImageReference
 
 from .images import access_from, configure_access, configure_images, progress, references_from
 from .output import talk
@@ -58,11 +59,14 @@ def run(args: argparse.Namespace, annotations_from_source: AnnotationsFromSource
         references = references_from(args, stores)
         if wish.tag and len(references) > 1 and len({(r.location, r.repository) for r in references}) < len(references):
             raise UsageError("--tag would give several images one name")
-        outcomes = apply_to_all(stores, references, wish, writing=not args.dry_run, threads=args.jobs)
+
+        def work(reference: ImageReference) -> Plan:
+            return apply_to(stores, reference, wish, writing=not args.dry_run)
+
         with progress(len(references), quiet=args.quiet) as shown:
-            for outcome in shown.over(outcomes):
+            for outcome in shown.over(each_image(work, references, args.jobs)):
                 total += 1
-                changed += outcome.plan is not None and outcome.plan.publication is not None
+                changed += outcome.result is not None and outcome.result.publication is not None
                 worst = max(
                     worst, _report(outcome, dry_run=args.dry_run, quiet=args.quiet, single=len(references) == 1)
                 )
@@ -102,7 +106,7 @@ def _wish(args: argparse.Namespace, from_source: AnnotationsFromSource | None) -
     )
 
 
-def _report(outcome: Outcome, *, dry_run: bool, quiet: bool, single: bool) -> int:
+def _report(outcome: Outcome[Plan], *, dry_run: bool, quiet: bool, single: bool) -> int:
     """Print what became of one image and return its exit code."""
     if outcome.error is not None:
         if single:
@@ -110,7 +114,7 @@ def _report(outcome: Outcome, *, dry_run: bool, quiet: bool, single: bool) -> in
         line = str(outcome.error)
         talk(f"error: {line if str(outcome.reference) in line else f'{outcome.reference}: {line}'}")
         return outcome.error.exit_code
-    plan = outcome.plan
+    plan = outcome.result
     assert plan is not None
     for warning in plan.warnings:
         talk(f"{plan.target}: {warning}", quiet=quiet)

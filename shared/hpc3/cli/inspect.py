@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass
 
-from hpc3.apply.batch import in_parallel
-from hpc3.errors import Hpc3Error, printable
+from hpc3.apply.batch import each_image
+from hpc3.errors import printable
 from hpc3.oci.inspection import Inspection, inspect_image
 from hpc3.oci.opening import Stores
 from hpc3.oci.reference import ImageReference
@@ -33,17 +31,22 @@ def run(args: argparse.Namespace) -> int:
     found: list[Inspection] = []
     worst = 0
     with Stores(access_from(args)) as stores:
+
+        def look(reference: ImageReference) -> Inspection:
+            store = stores.open(reference)
+            return inspect_image(store, reference, platform=args.platform, manifests_only=args.annotations_only)
+
         references = references_from(args, stores)
         single = len(references) == 1 and not args.all_tags and not args.list
         with progress(len(references), quiet=args.quiet) as shown:
-            for outcome in shown.over(_inspect_all(stores, references, args)):
+            for outcome in shown.over(each_image(look, references, args.jobs)):
                 if outcome.error is not None and single:
                     raise outcome.error
                 if outcome.error is not None:
                     talk(f"error: {outcome.reference}: {outcome.error}")
                     worst = max(worst, outcome.error.exit_code)
-                elif outcome.inspection is not None:
-                    found.append(outcome.inspection)
+                elif outcome.result is not None:
+                    found.append(outcome.result)
     if args.format == "text":
         product = "\n".join(_text(inspection) for inspection in found)
     else:
@@ -51,27 +54,6 @@ def run(args: argparse.Namespace) -> int:
         product = json.dumps(documents[0] if single else documents, indent=2, ensure_ascii=False) + "\n"
     write_product(product, args.output)
     return worst
-
-
-@dataclass(frozen=True)
-class _Outcome:
-    """What became of one image."""
-
-    reference: ImageReference
-    inspection: Inspection | None = None
-    error: Hpc3Error | None = None
-
-
-def _inspect_all(stores: Stores, references: list[ImageReference], args: argparse.Namespace) -> Iterator[_Outcome]:
-    def attempt(reference: ImageReference) -> _Outcome:
-        try:
-            store = stores.open(reference)
-            inspection = inspect_image(store, reference, platform=args.platform, manifests_only=args.annotations_only)
-        except Hpc3Error as error:
-            return _Outcome(reference, error=error)
-        return _Outcome(reference, inspection)
-
-    return in_parallel(attempt, references, args.jobs)
 
 
 def _text(inspection: Inspection) -> str:

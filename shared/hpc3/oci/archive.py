@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import tarfile
 import tempfile
@@ -28,6 +29,8 @@ class ArchiveStore(LayoutReader):
         path: the tar.
         compact: rewrite the archive with nothing but what its ``index.json`` needs, instead of appending to it.
     """
+
+    holds_referrers = False  # podman load takes no archive that lists more than the image (4.3, tested)
 
     def __init__(self, path: Path, *, compact: bool = False) -> None:
         self._path = path
@@ -59,7 +62,7 @@ class ArchiveStore(LayoutReader):
         try:
             return read_members(self._path)
         except OSError as error:
-            raise InputError(f"cannot be read: {error.strerror}", where=self._where) from error
+            raise InputError(f"cannot be read: {error.strerror}", where=str(self._path)) from error
 
     def _chunks(self, name: str) -> Iterator[bytes]:
         place = self._members.places.get(name)
@@ -80,7 +83,10 @@ class ArchiveStore(LayoutReader):
 
     def _rewrite(self, index: bytes, added: Mapping[str, bytes]) -> None:
         """Replace the archive by one that holds only what ``index`` needs."""
-        handle, temporary = tempfile.mkstemp(prefix=_TEMPORARY, dir=self._path.parent)
+        prefix = f"{_TEMPORARY}{self._path.name}."
+        for leftover in self._path.parent.glob(f"{glob.escape(prefix)}*"):  # of a killed run: we hold the lock
+            leftover.unlink(missing_ok=True)
+        handle, temporary = tempfile.mkstemp(prefix=prefix, dir=self._path.parent)
         try:
             with os.fdopen(handle, "wb") as stream:
                 for name, chunks in self._content(index, added):

@@ -12,7 +12,6 @@ import base64
 import json
 import os
 import re
-import subprocess
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -86,7 +85,7 @@ def _read_file(path: Path) -> Mapping[str, Any] | None:
 
 
 def _in_file(document: Mapping[str, Any], host: str, repository: str, path: Path) -> Credentials | None:
-    entries, helpers = document.get("auths") or {}, document.get("credHelpers") or {}
+    entries, helpers = document.get("auths", {}), document.get("credHelpers", {})
     store = document.get("credsStore")
     if not isinstance(entries, dict) or not isinstance(helpers, dict):
         raise InputError("auths or credHelpers is no object", where=str(path))
@@ -134,6 +133,8 @@ def _ask_helper(name: str, key: str, path: Path) -> Credentials | None:
     """Ask ``docker-credential-NAME`` (https://github.com/docker/docker-credential-helpers, "Development")."""
     if not _HELPER_NAME.fullmatch(name):
         raise InputError("names no credential helper", where=str(path))
+    import subprocess
+
     program = f"docker-credential-{name}"
     try:
         done = subprocess.run(

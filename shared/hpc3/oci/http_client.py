@@ -7,12 +7,10 @@ when plain HTTP was asked for. Messages name the host and the path, never a head
 
 from __future__ import annotations
 
-import email.utils
 import ipaddress
 import ssl
 import time
 import urllib.parse
-import urllib.request
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
@@ -150,7 +148,11 @@ class HttpClient:
         return self._pools[key]
 
     def _proxy(self, scheme: str, host: str, netloc: str) -> str:
-        if is_loopback(host) or urllib.request.proxy_bypass(netloc):
+        if is_loopback(host):
+            return ""
+        import urllib.request
+
+        if urllib.request.proxy_bypass(netloc):
             return ""
         proxies = urllib.request.getproxies()
         return proxies.get(scheme) or proxies.get("all") or ""
@@ -239,6 +241,8 @@ def _wait(answer: Answer, attempt: int, url: str) -> float:
     if stated.isdigit():
         wait = float(stated)
     else:
+        import email.utils
+
         try:
             wait = (email.utils.parsedate_to_datetime(stated) - datetime.now(timezone.utc)).total_seconds()
         except (TypeError, ValueError):

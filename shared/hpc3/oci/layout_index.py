@@ -77,8 +77,11 @@ def moved_index(index: Manifest, publication: Publication) -> bytes:
     Raises:
         StoreError: the name means another image than the publication replaces.
         InputError: the name occurs twice.
+        UsageError: artifacts for an image without a name, which nobody could tell from them.
     """
     target, head = publication.target, publication.head
+    if publication.referrers and not target.tag:
+        raise UsageError("has no name, and artifacts beside it would hide it", where=str(target), remedy="--tag NAME")
     document: dict[str, Any] = copy.deepcopy(dict(index.document))
     entries = document["manifests"] = document.get("manifests") or []
     found = _matching(index, target)

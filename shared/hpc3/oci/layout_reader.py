@@ -7,7 +7,6 @@ from collections.abc import Collection, Iterator, Mapping
 
 from hpc3.errors import InputError
 
-from .layers import read_files
 from .layout_index import (
     INDEX_FILE,
     LAYOUT_FILE,
@@ -30,7 +29,7 @@ class LayoutReader(ABC):
         where: the layout's path, for errors.
     """
 
-    holds_referrers = True
+    holds_referrers: bool = True
 
     def __init__(self, where: str) -> None:
         self._where = where
@@ -67,6 +66,8 @@ class LayoutReader(ABC):
 
     def read_files(self, image: Manifest, paths: Collection[str]) -> Mapping[str, bytes]:
         """Return files of the image's root file system."""
+        from .layers import read_files  # the tar and zip readers, which manifests do without
+
         return read_files(image.layers, lambda layer: self._chunks(blob_file(layer.digest)), paths)
 
     def list_tags(self) -> tuple[str, ...]:

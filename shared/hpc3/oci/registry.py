@@ -18,7 +18,6 @@ from hpc3.errors import InputError, StoreError
 
 from .edit import new_index
 from .http_client import Access, Answer, HttpClient, is_loopback, origin
-from .layers import read_files
 from .layout_index import referrer_entry
 from .manifest import (
     MANIFEST_LIMIT,
@@ -178,6 +177,8 @@ class RegistryStore:
 
     def read_files(self, image: Manifest, paths: Collection[str]) -> Mapping[str, bytes]:
         """Return files of the image's root file system."""
+        from .layers import read_files  # the tar and zip readers, which manifests do without
+
         return read_files(image.layers, self._open_layer, paths)
 
     def list_tags(self) -> tuple[str, ...]:
