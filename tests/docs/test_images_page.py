@@ -11,11 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from oci.peers import Storage, need, root_file_system, run, serve_registry
+
 ROOT = Path(__file__).parents[2]
-sys.path.append(str(ROOT / "tests/oci"))  # the peers
-
-from peers import Storage, need, root_file_system, run, serve_registry  # noqa: E402
-
 pytestmark = [pytest.mark.images, pytest.mark.registry]
 
 

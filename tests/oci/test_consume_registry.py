@@ -6,7 +6,8 @@ import json
 from pathlib import Path
 
 import pytest
-from peers import Registry, hpc3, hpc3_ok
+
+from oci.peers import Registry, hpc3, hpc3_ok
 
 pytestmark = pytest.mark.registry
 

@@ -6,7 +6,8 @@ import json
 from pathlib import Path
 
 import pytest
-from peers import ANNOTATIONS, MPI, NAME, Registry, Storage, hpc3, hpc3_ok, need
+
+from oci.peers import ANNOTATIONS, MPI, NAME, Registry, Storage, hpc3, hpc3_ok, need
 
 pytestmark = pytest.mark.registry
 

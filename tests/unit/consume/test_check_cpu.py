@@ -4,7 +4,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from consumer_examples import host, image
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,6 +13,7 @@ from hpc3.fingerprint import Cpu, Fingerprint
 from hpc3.host.cpu import cpu_from_text
 from hpc3.tables import rows
 from hpc3.targets import known_targets
+from unit.consume.consumer_examples import host, image
 
 #: Vector and scalar extensions that compilers use on their own: an image that needs one dies without it.
 SIMD = (

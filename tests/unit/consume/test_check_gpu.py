@@ -5,7 +5,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from consumer_examples import A100, CUDA, MI250X, ROCM, host, image
 
 from hpc3.consume.cuda import (
     CodeSupport,
@@ -23,6 +22,7 @@ from hpc3.consume.verdict import Verdict, worst
 from hpc3.fingerprint import Fingerprint, HostGpu
 from hpc3.tables import rows
 from hpc3.versions import version_numbers
+from unit.consume.consumer_examples import A100, CUDA, MI250X, ROCM, host, image
 
 
 def older(version: str) -> str:

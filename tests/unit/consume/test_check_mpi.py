@@ -3,7 +3,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from consumer_examples import CRAY, MPICH, OPENMPI5, host, image, lumi_g
 
 from hpc3.consume.facets.fabric import check_fabric
 from hpc3.consume.facets.libc import check_libc
@@ -11,6 +10,7 @@ from hpc3.consume.facets.mpi import check_mpi
 from hpc3.consume.image import Image
 from hpc3.consume.verdict import Verdict
 from hpc3.fingerprint import Fingerprint, HostFabric, HostMpi, Launcher, Limits
+from unit.consume.consumer_examples import CRAY, MPICH, OPENMPI5, host, image, lumi_g
 
 OLD_OPENMPI = HostMpi("openmpi", "4.1.4", "openmpi", "libmpi.so.40", "40.30.4", "/usr/lib/libmpi.so.40", "2.34")
 

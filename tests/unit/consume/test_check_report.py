@@ -6,7 +6,6 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
-from consumer_examples import A100, CUDA, MPICH, OPENMPI5, PLAIN, host, image, lumi_g
 
 from hpc3.cli import main
 from hpc3.consume.check import FACETS, check_image
@@ -16,6 +15,7 @@ from hpc3.consume.verdict import Verdict
 from hpc3.fingerprint import Fingerprint, Kernel
 from hpc3.host.document import fingerprint_to_json
 from hpc3.vocabulary import key
+from unit.consume.consumer_examples import A100, CUDA, MPICH, OPENMPI5, PLAIN, host, image, lumi_g
 
 MANDATORY_FOR_RUNNING = (
     "hardware.cpu.optimized.version", "hardware.gpu.vendor", "mpi.implementation", "system.libc.name"

@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from consumer_examples import CUDA, MPICH, PLAIN, host, image, lumi_g
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -18,6 +17,7 @@ from hpc3.consume.image import Image, image_of
 from hpc3.errors import InputError
 from hpc3.host.document import fingerprint_to_json
 from hpc3.vocabulary import key
+from unit.consume.consumer_examples import CUDA, MPICH, PLAIN, host, image, lumi_g
 
 TARGET = key("hardware.cpu.optimized.version")
 

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 import yaml
-from consumer_examples import CUDA, MPICH, ROCM, image
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -21,6 +20,7 @@ from hpc3.errors import InputError
 from hpc3.tables import DATA, rows
 from hpc3.targets import features, known_targets
 from hpc3.vocabulary import key
+from unit.consume.consumer_examples import CUDA, MPICH, ROCM, image
 
 # What compspec's schema.json demands of an artifact: these properties, no others, every value a text.
 ITEM = {"name", "version", "schema", "attributes"}

@@ -5,7 +5,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from consumer_examples import A100, CUDA, MPICH, OPENMPI5, host, image, lumi_g
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -16,6 +15,7 @@ from hpc3.consume.verdict import Verdict
 from hpc3.errors import InputError
 from hpc3.host.document import fingerprint_to_json
 from hpc3.vocabulary import key
+from unit.consume.consumer_examples import A100, CUDA, MPICH, OPENMPI5, host, image, lumi_g
 
 
 def numbered(stated: Image, number: int, **changed: object) -> Image:

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from consumer_examples import PLAIN
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,6 +14,7 @@ from hpc3.consume.infer import inferred_statements
 from hpc3.errors import InputError
 from hpc3.fingerprint import Fingerprint
 from hpc3.vocabulary import key, vocabulary
+from unit.consume.consumer_examples import PLAIN
 
 NAME = key("software.name")
 

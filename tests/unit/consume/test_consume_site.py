@@ -10,7 +10,6 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from consumer_examples import CUDA, MPICH, PLAIN, host, image, lumi_g
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -23,6 +22,7 @@ from hpc3.consume.site.pages import list_data
 from hpc3.errors import InputError
 from hpc3.host.document import fingerprint_to_json
 from hpc3.vocabulary import key
+from unit.consume.consumer_examples import CUDA, MPICH, PLAIN, host, image, lumi_g
 
 HOSTS = (host(name="node"), lumi_g())
 README = "# GROMACS\n\nUse `gmx`.\n\n| a | b |\n|---|---|\n| 1 | 2 |\n\n[docs](https://example.org)\n"

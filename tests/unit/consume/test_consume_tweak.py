@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 import yaml
-from consumer_examples import A100, CRAY, CUDA, MPICH, OPENMPI5, PLAIN, ROCM, host, image, lumi_g
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -23,6 +22,7 @@ from hpc3.consume.tweak.oci_hooks import anchored, entry
 from hpc3.fingerprint import Fingerprint, HostFabric, HostMpi
 from hpc3.host.document import fingerprint_to_json
 from hpc3.vocabulary import is_reserved, key
+from unit.consume.consumer_examples import A100, CRAY, CUDA, MPICH, OPENMPI5, PLAIN, ROCM, host, image, lumi_g
 
 REFERENCE = "ghcr.io/site/gromacs:2025.3"
 
