@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+import peers
 from hpc3.consume.image import Image, image_of
 from hpc3.consume.tweak.charliecloud import configure_charliecloud
 from hpc3.consume.tweak.oci_hooks import hook_files
@@ -92,6 +93,7 @@ def podman(tmp_path: Path) -> Iterator[Podman]:
     imported = run("import", "-", NAME, stdin=archive.getvalue())
     if imported.returncode:
         pytest.skip(f"podman does not work here: {imported.stderr.strip()[-200:]}")
+    peers.need_program("podman")
     yield run
     run("rmi", "--all", "--force")
     shutil.rmtree(short, ignore_errors=True)
@@ -140,6 +142,7 @@ def test_podman_leaves_other_images_alone(podman: Podman, tmp_path: Path, change
 def test_charliecloud_sees_the_environment(tmp_path: Path) -> None:
     if shutil.which("ch-run") is None:
         pytest.skip("charliecloud is not installed")
+    peers.ran("charliecloud")
     root = unpacked(tmp_path / "image")
     library = tmp_path / "lib/libmpi.so.12"
     library.parent.mkdir()

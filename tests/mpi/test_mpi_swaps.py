@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+import peers
 from hpc3.consume.facets.mpi import check_mpi
 from hpc3.consume.image import Image, image_of
 from hpc3.consume.verdict import Verdict, worst
@@ -50,12 +51,13 @@ class Mpi:
 
 def installed(release: str) -> Path:
     """Install a release from PyPI into the user's cache, once; into a prefix of its own, for both bring mpicc."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "hpc3/mpi" / release.replace("==", "-")
+    cache = peers.cache_folder() / "mpi" / release.replace("==", "-")
     if not (cache / "lib/libmpi.so").exists():
         command = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--prefix", str(cache), release]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
             pytest.skip(f"pip cannot install {release}: {done.stderr.strip()[-200:]}")
+    peers.ran(release)
     return cache
 
 

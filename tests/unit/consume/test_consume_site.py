@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import peers
 from hpc3.cli import main
 from hpc3.consume.catalog import Catalog
 from hpc3.consume.image import Image, image_of
@@ -147,6 +148,7 @@ def dom(page: Path, fragment: str = "", size: str = "1280,800") -> str:
     chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if chromium is None:
         pytest.skip("chromium is not installed")
+    peers.ran("chromium")
     flags = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", f"--window-size={size}"]
     flags += [f"--user-data-dir={page.parent / '.profile'}", "--virtual-time-budget=5000", "--dump-dom"]
     done = subprocess.run(
