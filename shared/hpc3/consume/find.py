@@ -21,7 +21,14 @@ from .verdict import Verdict
 
 _FAR = 1000
 _CODE_RANK = {"GPU_CODE_NATIVE": 0, "GPU_CODE_OLDER": 1, "GPU_CODE_PTX": 2}
-_FABRIC_RANK = {"FABRIC_NOT_NEEDED": 0, "FABRIC_NONE": 0, "FABRIC_NATIVE": 0, "FABRIC_INJECT": 1, "FABRIC_TCP": 2}
+_FABRIC_RANK = {
+    "FABRIC_NOT_NEEDED": 0,
+    "FABRIC_NONE": 0,
+    "FABRIC_NATIVE": 0,
+    "FABRIC_SWAP": 0,
+    "FABRIC_INJECT": 1,
+    "FABRIC_TCP": 2,
+}
 
 
 @dataclass(frozen=True)

@@ -228,7 +228,7 @@ _SHOWN: dict[str, Callable[[Fingerprint], str]] = {
     "devices": lambda h: _listed(h.devices),
     "fabrics": lambda h: _listed(None if h.fabrics is None else [f.kind for f in h.fabrics]),
     "gpus": lambda h: _listed(None if h.gpus is None else [f"{g.count}x{g.architecture or g.vendor}" for g in h.gpus]),
-    "gpus.driver": lambda h: _listed(None if h.gpus is None else {g.driver for g in h.gpus if g.driver}),
+    "gpus.driver": lambda h: _listed(None if h.gpus is None else {g.rocm or g.driver or "unknown" for g in h.gpus}),
     "kernel": lambda h: "unknown" if h.kernel is None else h.kernel.version,
     "launcher": lambda h: "unknown" if h.launcher is None else _listed(h.launcher.pmi),
     "libc": lambda h: "unknown" if h.libc is None else f"{h.libc.name} {h.libc.version}",

@@ -127,12 +127,16 @@ def test_host_libraries_against_the_images_c_library() -> None:
 def test_networks() -> None:
     infiniband = host(fabrics=(HostFabric("mlx5", 2),))
     assert fabric(image(OPENMPI5), infiniband)["FABRIC_NATIVE"] is Verdict.OK
-    assert fabric(image(MPICH), lumi_g())["FABRIC_INJECT"] is Verdict.DEGRADED
-    native = image(MPICH, communication__providers="ofi:cxi,ofi:tcp")
+    assert fabric(image(MPICH), lumi_g())["FABRIC_SWAP"] is Verdict.OK
+    own = {"mpi.portability.mode": "hybrid"}  # the image keeps its MPI: its libraries count
+    assert fabric(image(MPICH, own), lumi_g())["FABRIC_INJECT"] is Verdict.DEGRADED
+    native = image(MPICH, own, communication__providers="ofi:cxi,ofi:tcp")
     assert fabric(native, lumi_g())["FABRIC_NATIVE"] is Verdict.OK
-    tcp = image(MPICH, communication__framework="tcp")
+    tcp = image(MPICH, own, communication__framework="tcp")
     assert fabric(tcp, lumi_g())["FABRIC_TCP"] is Verdict.DEGRADED
-    assert fabric(image(MPICH, without="communication.framework"), lumi_g())["FABRIC_NOT_STATED"] is Verdict.UNKNOWN
+    assert (
+        fabric(image(MPICH, own, without="communication.framework"), lumi_g())["FABRIC_NOT_STATED"] is Verdict.UNKNOWN
+    )
     assert fabric(image(MPICH), host())["FABRIC_NONE"] is Verdict.OK
 
 
@@ -142,5 +146,5 @@ def test_locked_memory() -> None:
 
 
 def test_a_libfabric_that_is_too_old_is_not_put_in() -> None:
-    needs_new = image(MPICH, libfabric__abi__version="1.9")
+    needs_new = image(MPICH, libfabric__abi__version="1.9", mpi__portability__mode="hybrid")
     assert fabric(needs_new, lumi_g())["FABRIC_TCP"] is Verdict.DEGRADED

@@ -9,6 +9,7 @@ from hpc3.versions import is_at_least
 
 from ..evidence import host_side, image_sides
 from ..image import Image
+from ..swap import best_swap
 from ..verdict import Finding, Verdict
 
 FACET = "fabric"
@@ -72,6 +73,12 @@ def _fast_network(image: Image, host: Fingerprint) -> Finding:
     evidence = image_sides(image, *_IMAGE)
     kinds = {fabric.kind for fabric in host.fabrics or ()}
     there = (host_side("fabrics", kinds),)
+    swap = best_swap(image, host) if image.value("mpi.portability.mode") in ("bind", "replace") else None
+    if swap and not swap.obstacles:
+        reason = (
+            f"The host's {swap.mpi.implementation}, which takes over, brings what {', '.join(sorted(kinds))} needs."
+        )
+        return Finding(FACET, Verdict.OK, "FABRIC_SWAP", reason, evidence, there)
     if not image.values("communication.framework"):
         reason = "Cannot tell: the image does not say how its ranks talk."
         return Finding(FACET, Verdict.UNKNOWN, "FABRIC_NOT_STATED", reason, evidence, there)
