@@ -136,3 +136,33 @@ def test_what_is_no_catalog_is_not_taken_in(registry: Registry, tiny: Path, tmp_
     done = hpc3("catalog", "pull", registry.ref("plain:1"), "--catalog", tmp_path / "c.sqlite")
     assert done.code == 3
     assert "is no catalog" in done.err
+
+
+@pytest.mark.parametrize(
+    ("form", "artifact_type"),
+    [
+        ("nfd", "application/vnd.nfd.image-compatibility.v1alpha1"),
+        ("compspec", "application/org.supercontainers.compspec"),
+    ],
+)
+def test_an_export_is_attached_on_request(
+    registry: Registry, tiny: Path, tmp_path: Path, form: str, artifact_type: str
+) -> None:
+    name = f"exported-{form}:1"
+    push_annotated(registry, tiny, name, tmp_path, "zen3")
+    digest = registry.digest(name)
+    done = hpc3_ok("export", registry.ref(name), "--format", form, "--attach", "-o", tmp_path / "document")
+    assert registry.digest(name) == digest
+    assert "attached as sha256:" in done.err
+    referrers = json.loads(hpc3_ok("inspect", registry.ref(name)).out)["referrers"]
+    assert artifact_type in {entry["artifactType"] for entry in referrers}
+
+
+def test_an_index_and_its_images_get_the_export(registry: Registry, tiny: Path, tmp_path: Path) -> None:
+    for target in ("zen2", "zen3"):
+        push_annotated(registry, tiny, f"whole:{target}", tmp_path, target)
+    hpc3_ok("index", registry.ref("whole:1"), registry.ref("whole:zen2"), registry.ref("whole:zen3"))
+    hpc3_ok("export", registry.ref("whole:1"), "--format", "nfd", "--attach", "-o", tmp_path / "document")
+    for name in ("whole:1", "whole:zen2", "whole:zen3"):
+        referrers = json.loads(hpc3_ok("inspect", registry.ref(name)).out)["referrers"]
+        assert any("nfd.image-compatibility" in entry["artifactType"] for entry in referrers), name

@@ -33,6 +33,14 @@ def add_host_argument(parser: argparse.ArgumentParser, *, several: bool = False)
     )
 
 
+def allow_options_between(parser: argparse.ArgumentParser) -> None:
+    """Let options stand between the positional arguments of a verb, the last of which may be empty.
+
+    argparse takes an empty list for it at the first option, and then refuses what follows.
+    """
+    parser.parse_args = parser.parse_intermixed_args  # type: ignore[method-assign]
+
+
 def host_of(path: str) -> Fingerprint:
     """Return the fingerprint in a file, or of this host where there is no path; a nameless one is called by its file.
 

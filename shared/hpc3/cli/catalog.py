@@ -62,6 +62,8 @@ def _build(args: argparse.Namespace) -> int:
     from hpc3.consume.scan import scan_images
     from hpc3.oci.opening import Stores
 
+    if args.platform:
+        raise UsageError("a catalog holds the images of all platforms: --platform goes with the other verbs")
     worst, read = 0, 0
     with Stores(access_from(args)) as stores, Catalog(catalog_path(args.catalog), create=True) as catalog:
         references = references_from(args, stores)

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING
 
 from hpc3.errors import CheckFailed, printable
 
-from .arguments import add_catalog_argument, add_host_argument, catalog_path, host_of, image_arguments
+from .arguments import (
+    add_catalog_argument,
+    add_host_argument,
+    allow_options_between,
+    catalog_path,
+    host_of,
+    image_arguments,
+)
 from .images import configure_access
 from .output import write_product
 
@@ -27,6 +34,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--format", choices=("text", "json"), default="text", help="default: text")
     parser.add_argument("-o", "--output", default="", metavar="FILE", help="write there instead of stdout")
     configure_access(parser)
+    allow_options_between(parser)
     parser.epilog = "exit code: 0 where an image runs, else that of the best (20 fails, 30 unknown); 1: none was found"
 
 

@@ -55,11 +55,11 @@ class Report:
         deciding = [finding for finding in self.findings if finding.verdict is self.verdict]
         opening = {
             Verdict.OK: "runs",
-            Verdict.DEGRADED: "runs, but not as well as it could",
-            Verdict.UNKNOWN: "cannot tell",
-            Verdict.FAILS: "will not run here",
+            Verdict.DEGRADED: "runs, but not as well as it could: ",
+            Verdict.UNKNOWN: "",
+            Verdict.FAILS: "will not run here: ",
         }[self.verdict]
-        return opening if self.verdict is Verdict.OK else f"{opening}: {deciding[0].reason}"
+        return opening if self.verdict is Verdict.OK else f"{opening}{deciding[0].reason}"
 
 
 def check_image(image: Image, host: Fingerprint) -> Report:

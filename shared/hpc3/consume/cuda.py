@@ -80,6 +80,13 @@ def driver_support(toolkit: str, driver: str, platform: str = "linux-x86_64") ->
     return DriverSupport.TOO_OLD if of_toolkit else DriverSupport.UNKNOWN
 
 
+def released_driver(toolkit: str, platform: str = "linux-x86_64") -> str:
+    """Return the driver that was released with a toolkit; empty where the table has none."""
+    full = ".".join(toolkit.split(".")[:2])
+    rows = (r for r in tables.rows("cuda_drivers") if r["platform"] == platform and r["kind"] == "toolkit")
+    return next((str(row["driver_min"]) for row in rows if row["cuda"] == full), "")
+
+
 def newest_toolkit(driver: str, platform: str = "linux-x86_64") -> str:
     """Return the newest toolkit that a driver runs in full, ``major.minor``; empty where the table has none."""
     rows = (r for r in tables.rows("cuda_drivers") if r["platform"] == platform and r["kind"] == "toolkit")

@@ -167,6 +167,10 @@ def test_driver_below_the_major_release() -> None:
     assert verdicts(compat, replace(old, brand="geforce"))["GPU_DRIVER_TOO_OLD"] is Verdict.FAILS
 
 
+def test_what_the_image_demands_counts_besides_the_tables() -> None:
+    assert verdicts(image(CUDA, hardware__gpu__driver__version="560.1"), A100)["GPU_DRIVER_TOO_OLD"] is Verdict.FAILS
+
+
 def test_missing_facts_are_unknown() -> None:
     assert verdicts(image(CUDA), replace(A100, driver=""))["GPU_DRIVER_UNKNOWN"] is Verdict.UNKNOWN
     assert verdicts(image(CUDA), replace(A100, architecture=""))["GPU_CODE_UNKNOWN"] is Verdict.UNKNOWN

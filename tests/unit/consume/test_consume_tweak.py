@@ -62,6 +62,15 @@ def test_hooks_follow_their_format(engine: str) -> None:
     assert all(re.fullmatch(r"\w+=.*", variable) for variable in document["hook"]["env"])
 
 
+def test_hooks_have_the_shape_of_hooks_that_sites_run(third_party: Path) -> None:
+    real = [json.loads(file.read_text("utf-8")) for file in sorted((third_party / "hooks").glob("*.json"))]
+    ours = json.loads(text_of(tweak("podman", named(MPICH), lumi_g()), ".json"))
+    assert len(real) >= 6
+    assert set(ours) == set.union(*(set(hook) for hook in real))
+    assert set(ours["hook"]) <= set.union(*(set(hook["hook"]) for hook in real))
+    assert {type(value) for hook in real for value in hook["when"].get("annotations", {}).values()} == {str}
+
+
 @pytest.mark.parametrize("search", [re.search, re.fullmatch])  # Podman, Sarus
 def test_hooks_match_what_they_mean_under_both_rules(search: Any) -> None:
     conditions = json.loads(text_of(tweak("podman", named(MPICH), lumi_g()), ".json"))["when"]["annotations"]

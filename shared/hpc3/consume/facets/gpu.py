@@ -17,6 +17,7 @@ from ..cuda import (
     driver_support,
     is_dropped,
     newest_toolkit,
+    released_driver,
     unmet_requirements,
 )
 from ..evidence import environment_side, host_side, image_sides
@@ -70,7 +71,9 @@ def _cuda_driver(image: Image, host: Fingerprint, gpu: HostGpu) -> Iterator[Find
         yield Finding(FACET, Verdict.UNKNOWN, "GPU_DRIVER_UNKNOWN", f"Cannot tell: {lacking}.", evidence, driver)
         return
     support = driver_support(toolkit, gpu.driver, _platform(host)) if toolkit else DriverSupport.UNKNOWN
-    if support is DriverSupport.FULL:
+    if support is DriverSupport.TOO_OLD or (least and not is_at_least(gpu.driver, least)):
+        yield _driver_too_old(image, host, gpu, toolkit or least, evidence, driver)
+    elif support is DriverSupport.FULL:
         reason = f"Driver {gpu.driver} runs all of CUDA {toolkit}."
         yield Finding(FACET, Verdict.OK, "GPU_DRIVER_OK", reason, evidence, driver)
     elif support is DriverSupport.MINOR_VERSION:
@@ -78,9 +81,9 @@ def _cuda_driver(image: Image, host: Fingerprint, gpu: HostGpu) -> Iterator[Find
             f"Driver {gpu.driver} is older than CUDA {toolkit}: minor-version compatibility runs it, without PTX "
             "and without what is new in the toolkit."
         )
-        yield Finding(FACET, Verdict.DEGRADED, "GPU_DRIVER_MINOR", reason, evidence, driver, _ask_for_driver(image))
-    elif support is DriverSupport.TOO_OLD or (least and not is_at_least(gpu.driver, least)):
-        yield _driver_too_old(image, gpu, toolkit or least, evidence, driver)
+        yield Finding(
+            FACET, Verdict.DEGRADED, "GPU_DRIVER_MINOR", reason, evidence, driver, _ask_for_driver(image, host)
+        )
     elif least:
         reason = f"Driver {gpu.driver} is at least {least}, which the image asks for."
         yield Finding(FACET, Verdict.OK, "GPU_DRIVER_OK", reason, evidence, driver)
@@ -90,7 +93,7 @@ def _cuda_driver(image: Image, host: Fingerprint, gpu: HostGpu) -> Iterator[Find
 
 
 def _driver_too_old(
-    image: Image, gpu: HostGpu, wanted: str, evidence: tuple[Side, ...], driver: tuple[Side, ...]
+    image: Image, host: Fingerprint, gpu: HostGpu, wanted: str, evidence: tuple[Side, ...], driver: tuple[Side, ...]
 ) -> Finding:
     if image.value("hardware.gpu.driver.mode") == "compat" and gpu.brand == "tesla":
         reason = (
@@ -100,7 +103,7 @@ def _driver_too_old(
         remedy = "put the image's cuda-compat folder first: LD_LIBRARY_PATH=/usr/local/cuda/compat"
         return Finding(FACET, Verdict.DEGRADED, "GPU_DRIVER_COMPAT", reason, evidence, driver, remedy)
     reason = f"Driver {gpu.driver} is too old for {wanted} (cudaErrorInsufficientDriver)."
-    return Finding(FACET, Verdict.FAILS, "GPU_DRIVER_TOO_OLD", reason, evidence, driver, _ask_for_driver(image))
+    return Finding(FACET, Verdict.FAILS, "GPU_DRIVER_TOO_OLD", reason, evidence, driver, _ask_for_driver(image, host))
 
 
 def _cuda_requirements(image: Image, host: Fingerprint, gpu: HostGpu) -> Iterator[Finding]:
@@ -220,9 +223,11 @@ def _minor(version: str) -> str:
     return ".".join(version.split(".")[:2])
 
 
-def _ask_for_driver(image: Image) -> str:
-    least = image.value("hardware.gpu.driver.version") or "that of the toolkit's release"
-    return f"ask for a driver of at least {least}"
+def _ask_for_driver(image: Image, host: Fingerprint) -> str:
+    toolkit = image.value("hardware.gpu.cuda.version")
+    released = released_driver(toolkit, _platform(host)) if toolkit else ""
+    wanted = released or image.value("hardware.gpu.driver.version")
+    return f"ask for driver {wanted} or newer"
 
 
 def _find(image: Image) -> str:
