@@ -81,7 +81,8 @@ def ranking_text(ranked: tuple[Ranked, ...], *, everything: bool) -> str:
         lines.append(f"{place:>3}  {entry.report.verdict.value:<9} {image.title:<24} {target:<16} {entry.why}")
     if runs:
         image = runs[0].report.image
-        lines.append(f"take {image.pinned}")
+        rest = f"; its index says no more: hpc3 check {image.pinned}" if image.is_partial else ""
+        lines.append(f"take {image.pinned}{rest}")
     if len(shown) < len(ranked):
         lines.append(f"{len(ranked) - len(shown)} more do not run here: --all shows why")
     return "".join(f"{printable(line)}\n" for line in lines)

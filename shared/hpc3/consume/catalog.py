@@ -133,6 +133,11 @@ class Catalog:
         for digest, document in self._run("SELECT digest, document FROM image ORDER BY digest", ()):
             yield self._seen(digest, document)
 
+    def digests(self) -> frozenset[str]:
+        """Return the digests of all images that were read."""
+        rows = self._run("SELECT digest FROM image WHERE document != '{}'", ())
+        return frozenset(str(digest) for (digest,) in rows)
+
     def count(self) -> int:
         """Return how many images the catalog knows."""
         return int(self._run("SELECT count(*) FROM image", ()).fetchone()[0])

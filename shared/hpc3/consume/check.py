@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from hpc3.fingerprint import Fingerprint
+from hpc3.vocabulary import vocabulary
 
 from .facets.cpu import check_cpu
 from .facets.devices import check_devices
@@ -63,8 +64,18 @@ class Report:
 
 
 def check_image(image: Image, host: Fingerprint) -> Report:
-    """Return what every facet says about running ``image`` on ``host``."""
+    """Return what every facet says about running ``image`` on ``host``.
+
+    Of an image that an index alone speaks of, what an index never says is left out rather than called unknown.
+    """
     findings: list[Finding] = []
     for ask in FACETS.values():
-        findings += sorted(ask(image, host), key=lambda finding: (-finding.verdict.severity, finding.code))
+        said = (finding for finding in ask(image, host) if not (image.is_partial and _is_beyond_an_index(finding)))
+        findings += sorted(said, key=lambda finding: (-finding.verdict.severity, finding.code))
     return Report(image, host, tuple(findings))
+
+
+def _is_beyond_an_index(finding: Finding) -> bool:
+    """Whether a finding is unknown for the sole lack of keys that are not written on index descriptors."""
+    silent = [vocabulary()[side.subject] for side in finding.image if side.subject in vocabulary() and not side.value]
+    return finding.verdict is Verdict.UNKNOWN and bool(silent) and not any(known.is_selection for known in silent)

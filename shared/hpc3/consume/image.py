@@ -36,6 +36,7 @@ class Image:
         contradictions: statements that do not fit together.
         ill_formed: key to what is wrong with a value that was therefore not used.
         size: bytes to pull; None when not known.
+        is_partial: whether only an index was read, which says of an image what selects it and no more.
     """
 
     reference: str = ""
@@ -47,6 +48,7 @@ class Image:
     contradictions: tuple[Contradiction, ...] = ()
     ill_formed: Mapping[str, str] = field(default_factory=dict)
     size: int | None = None
+    is_partial: bool = False
 
     def value(self, name: str) -> str:
         """Return the value of the key ``name`` (without our prefix), or an empty string where it is not stated."""
@@ -143,7 +145,8 @@ def images_from_index(document: Mapping[str, Any], reference: str, where: str) -
         digest = _text(descriptor.get("digest", ""), f"{at}.digest")
         stated = _texts(descriptor.get("annotations") or {}, f"{at}.annotations")
         name = reference.partition("@")[0]
-        images.append(image_of({"descriptor": stated}, f"{name}@{digest}" if name else "", digest, architecture))
+        image = image_of({"descriptor": stated}, f"{name}@{digest}" if name else "", digest, architecture)
+        images.append(replace(image, is_partial=True))
     return tuple(images)
 
 

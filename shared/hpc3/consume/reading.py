@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from hpc3.errors import InputError, UsageError
@@ -72,6 +73,25 @@ def images_of_manifest(store: ImageStore, reference: ImageReference, head: Manif
     return tuple(_variants(store, reference, head))
 
 
+def whole_images(
+    store: ImageStore, reference: ImageReference, head: Manifest, known: Collection[str] = ()
+) -> tuple[Image, ...]:
+    """Return all images that a manifest means, each read in full; those whose digest is in ``known`` are left out.
+
+    Raises:
+        InputError: what is there is not what it should be.
+        StoreError: the store fails.
+    """
+    if not head.is_index:
+        return () if head.digest in known else (_image(store, reference, head, {}),)
+    images = []
+    for entry in head.children:
+        if _fits(entry, "") and entry.digest not in known:
+            places = {"index": head.annotations, "descriptor": entry.annotations}
+            images.append(_image(store, reference.with_digest(entry.digest), store.read_manifest(entry), places))
+    return tuple(images)
+
+
 def _variants(store: ImageStore, reference: ImageReference, head: Manifest) -> Iterator[Image]:
     for entry in head.children:
         if not _fits(entry, ""):
@@ -79,7 +99,8 @@ def _variants(store: ImageStore, reference: ImageReference, head: Manifest) -> I
         places: dict[str, Mapping[str, str]] = {"index": head.annotations, "descriptor": entry.annotations}
         named = reference.with_digest(entry.digest)
         if key("hardware.cpu.optimized.version") in entry.annotations:
-            yield image_of(places, str(named), entry.digest, entry.platform.get("architecture", ""))
+            image = image_of(places, str(named), entry.digest, entry.platform.get("architecture", ""))
+            yield replace(image, is_partial=True)
         else:
             yield _image(store, named, store.read_manifest(entry), places)
 

@@ -12,7 +12,7 @@ from hpc3.oci.reference import ImageReference
 
 from .catalog import Catalog
 from .image import Image
-from .reading import images_of_manifest
+from .reading import whole_images
 
 _SAVE_EVERY = 100
 
@@ -45,6 +45,7 @@ def scan_images(
         InputError: the catalog cannot be written.
     """
     known = {str(reference): catalog.digest_of_tag(str(reference)) for reference in references}
+    digests = catalog.digests()
 
     def read(reference: ImageReference) -> Scanned:
         try:
@@ -52,7 +53,7 @@ def scan_images(
             head = store.resolve(reference)
             if head.digest == known[str(reference)]:
                 return Scanned(reference, head.digest)
-            return Scanned(reference, head.digest, images_of_manifest(store, reference, head))
+            return Scanned(reference, head.digest, whole_images(store, reference, head, digests))
         except Hpc3Error as error:
             return Scanned(reference, error=error)
 
@@ -61,7 +62,7 @@ def scan_images(
             for number, scanned in enumerate(pool.map(read, references), 1):
                 for image in scanned.images:
                     catalog.put_image(image)
-                if scanned.images:
+                if scanned.error is None:
                     catalog.put_tag(str(scanned.reference), scanned.digest)
                 if number % _SAVE_EVERY == 0:
                     catalog.save()

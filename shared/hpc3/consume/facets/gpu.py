@@ -148,6 +148,9 @@ def _cuda_code(image: Image, host: Fingerprint, gpu: HostGpu) -> Iterator[Findin
         yield Finding(FACET, Verdict.DEGRADED, "GPU_CODE_OLDER", reason, evidence, there, _find(image))
     elif support is CodeSupport.PTX:
         yield _ptx(image, host, gpu, toolkit, evidence, there)
+    elif image.is_partial and not ptx:
+        reason = f"No native code for {gpu.architecture}; an index does not say whether the image holds PTX."
+        yield Finding(FACET, Verdict.UNKNOWN, "GPU_PTX_NOT_STATED", reason, evidence, there)
     else:
         dropped = (
             f" CUDA {toolkit} makes none for it any more." if toolkit and is_dropped(toolkit, gpu.architecture) else ""
