@@ -26,9 +26,11 @@ def _names_in(path: Path) -> set[str]:
     """Return the names that one CDI file defines; a file that cannot be read defines none, as engines skip it too."""
     import yaml  # JSON is YAML: one parser reads both kinds of file
 
-    if path.suffix not in (".json", ".yaml", ".yml") or path.stat().st_size > _MOST_BYTES:
+    if path.suffix not in (".json", ".yaml", ".yml"):
         return set()
     try:
+        if path.stat().st_size > _MOST_BYTES:
+            return set()
         document = yaml.safe_load(path.read_text("utf-8"))
         return {f"{document['kind']}={device['name']}" for device in document["devices"]}
     except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError):

@@ -86,15 +86,23 @@ def _pci_vendors(root: Path) -> list[str]:
 
 def _nvidia(root: Path) -> list[HostGpu]:
     smi = shutil.which(_QUERY[0]) if root == Path("/") else None
-    if smi:
-        asked = subprocess.run([smi, *_QUERY[1:]], capture_output=True, timeout=_MOST_SECONDS, check=False)
-        if asked.returncode == 0:
-            return list(gpus_from_nvidia_smi(asked.stdout.decode("utf-8", "replace")))
+    answer = _asked(smi) if smi else ""
+    if answer:
+        return list(gpus_from_nvidia_smi(answer))
     match = _NVIDIA_DRIVER.search(_text(root / "proc/driver/nvidia/version"))
     driver = match.group(1) if match else ""
     cards = sorted((root / "proc/driver/nvidia/gpus").glob("*/information"))
     names = [re.search(r"^Model:\s*(.+)$", _text(card), re.MULTILINE) for card in cards]
     return [_nvidia_gpu(name.group(1).strip(), driver) for name in names if name]
+
+
+def _asked(smi: str) -> str:
+    """Return what ``nvidia-smi`` says; nothing where it fails or hangs, as it does while a driver is being replaced."""
+    try:
+        done = subprocess.run([smi, *_QUERY[1:]], capture_output=True, timeout=_MOST_SECONDS, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout.decode("utf-8", "replace") if done.returncode == 0 else ""
 
 
 def _amd(root: Path) -> list[HostGpu]:

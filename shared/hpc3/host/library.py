@@ -77,6 +77,8 @@ def symbol_versions(path: Path) -> dict[str, str]:
     imported for a handful of strings.
     """
     highest: dict[str, str] = {}
+    if not path.stat().st_size:  # nothing to map
+        return highest
     with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
         for kind, version in _NAMED_VERSION.findall(_version_names(data)):
             name, number = kind.decode("ascii"), version.decode("ascii")
@@ -87,6 +89,8 @@ def symbol_versions(path: Path) -> dict[str, str]:
 
 def holds(path: Path, text: bytes) -> bool:
     """Whether a file holds the bytes ``text``."""
+    if not path.stat().st_size:
+        return False
     with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
         return data.find(text, 0, _MOST_BYTES) >= 0
 

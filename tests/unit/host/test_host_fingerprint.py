@@ -12,6 +12,9 @@ from pathlib import Path
 import pytest
 
 from hpc3.cli import main
+from hpc3.errors import HostError
+from hpc3.host.device import read_devices
+from hpc3.host.fabric import read_fabrics
 from hpc3.host.fingerprint import read_host
 from hpc3.host.launcher import flavours_from_list, read_launcher
 from hpc3.host.library import symbol_versions
@@ -61,10 +64,13 @@ def test_symbol_versions_are_what_readelf_says() -> None:
     assert f"FABRIC_{versions['FABRIC']}" in names
 
 
-@pytest.mark.parametrize("content", [b"x", b"\x7fELF\x02\x01", b"\x7fELF\x02\x01" + b"\xff" * 80])
+@pytest.mark.parametrize("content", [b"", b"x", b"\x7fELF\x02\x01", b"\x7fELF\x02\x01" + b"\xff" * 80])
 def test_a_damaged_library_names_nothing(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "libmpi.so.12").write_bytes(content)
     assert symbol_versions(tmp_path / "libmpi.so.12") == {}
+    (tmp_path / "usr/lib64").mkdir(parents=True)
+    (tmp_path / "libmpi.so.12").rename(tmp_path / "usr/lib64/libmpi.so.12")
+    assert [mpi.implementation for mpi in read_mpis(tmp_path)] == ["other"]
 
 
 def test_an_mpi_in_a_site_prefix(tmp_path: Path) -> None:
@@ -76,6 +82,38 @@ def test_an_mpi_in_a_site_prefix(tmp_path: Path) -> None:
     assert (mpi.implementation, mpi.version, mpi.abi_family) == ("cray-mpich", "8.1.29", "mpich")
     assert (mpi.soname, mpi.abi_version) == ("libmpi.so.12", "12.0.0")
     assert mpi.path.startswith("/opt/cray/")
+
+
+CDI = """\
+{"cdiVersion": "0.6.0", "kind": "nvidia.com/gpu", "devices": [{"name": "0"}, {"name": "all"}]}
+"""
+
+
+def test_devices_and_cdi_names(tmp_path: Path) -> None:
+    for name in ("dev/infiniband/uverbs0", "dev/kfd", "dev/sda", "etc/cdi/nvidia.json", "etc/cdi/broken.yaml"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "etc/cdi/nvidia.json").write_text(CDI)
+    (tmp_path / "etc/cdi/broken.yaml").write_text("kind: [")
+    assert read_devices(tmp_path) == ("/dev/infiniband", "/dev/kfd", "nvidia.com/gpu=0", "nvidia.com/gpu=all")
+
+
+def test_network_cards(tmp_path: Path) -> None:
+    for name in ("infiniband/mlx5_0", "infiniband/mlx5_1", "infiniband/site_name", "cxi/cxi0"):
+        (tmp_path / "sys/class" / name).mkdir(parents=True)
+    found = {fabric.kind: fabric.count for fabric in read_fabrics(tmp_path)}
+    assert found == {"mlx5": 2, "verbs": 1, "cxi": 1}
+    assert read_fabrics(tmp_path / "elsewhere") == ()
+
+
+def test_a_host_that_says_nothing_is_an_error_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def nothing(root: Path) -> None:
+        raise HostError("cannot be read", where=str(root))
+
+    monkeypatch.setattr("hpc3.host.fingerprint.read_kernel", nothing)
+    with pytest.raises(HostError) as caught:
+        read_host(root=tmp_path)
+    assert caught.value.exit_code == 5
 
 
 def test_slurm_flavours_from_its_plugins(tmp_path: Path) -> None:
