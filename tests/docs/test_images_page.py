@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from oci.peers import Storage, need, root_file_system, run, serve_registry
+from oci.images_and_stores import Storage, need, root_file_system, run, serve_registry
 
 ROOT = Path(__file__).parents[2]
+
 pytestmark = [pytest.mark.images, pytest.mark.registry]
 
 

@@ -9,11 +9,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from fault_server import OCI_MANIFEST, FaultyRegistry, Handler, digest_of, serve_faults
 
 from hpc3.errors import Hpc3Error
 from hpc3.oci import http_client
-from oci.peers import ANNOTATIONS, NAME, hpc3, hpc3_ok
+from oci.fault_server import OCI_MANIFEST, FaultyRegistry, Handler, digest_of, serve_faults
+from oci.images_and_stores import ANNOTATIONS, NAME, hpc3, hpc3_ok
 
 LOGIN = base64.b64encode(b"user:pass:word").decode()
 
@@ -403,7 +403,7 @@ def test_a_silent_server_is_given_up(faulty: FaultyRegistry, monkeypatch: pytest
     release = threading.Event()
     faulty.before = lambda handler: release.wait(20) and handler.reset()
     monkeypatch.setattr(http_client, "_ATTEMPTS", 1)
-    from hpc3.oci.http_client import Access
+    from hpc3.oci.connections import Access
     from hpc3.oci.opening import Stores
     from hpc3.oci.reference import parse_reference
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from oci.peers import ANNOTATIONS, MPI, NAME, Registry, Storage, hpc3, hpc3_ok, need
+from oci.images_and_stores import ANNOTATIONS, MPI, NAME, Registry, Storage, hpc3, hpc3_ok, need
 
 pytestmark = pytest.mark.registry
 
@@ -272,3 +274,21 @@ def test_an_index_over_variants_puts_the_generic_first(registry: Registry, tiny:
         == 3
     )
     assert hpc3("index", registry.ref("elsewhere:1"), registry.ref("variants:zen3")).code == 2
+
+
+def test_two_runs_on_one_tag_at_once_leave_one_whole_image(registry: Registry, tiny: Path, tmp_path: Path) -> None:
+    registry.push(tiny, "race:1")
+    old = registry.digest("race:1")
+    processes = []
+    for title in ("one", "two", "three", "four"):
+        wanted = tmp_path / f"{title}.json"
+        wanted.write_text(json.dumps({**ANNOTATIONS, "org.opencontainers.image.title": title}))
+        command = [sys.executable, "-m", "hpc3.cli", "apply", registry.ref("race:1"), "--from", str(wanted)]
+        processes.append(subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True))
+    results = [(*process.communicate(), process.returncode) for process in processes]
+    assert {code for _, _, code in results} <= {0, 4}
+    assert all("moved from" in err for _, err, code in results if code == 4)
+    written = {out.split()[2] for out, _, code in results if code == 0}
+    assert registry.digest("race:1") in written
+    assert old not in written
+    assert layers(registry.raw("race:1"))

@@ -136,6 +136,8 @@ def plan_apply(store: ImageStore, reference: ImageReference, wish: Wish) -> Plan
     edits = tuple(tree.edits.values())
     warnings = [note for edit in edits for note in edit.warnings] + warnings
     moved = [digest for digest in tree.attested if digest in tree.replaced]
+    if reference.transport == "containers-storage" and not wish.labels and after != head:
+        warnings.append("every name of this image ID in the storage shows the new annotations")
     warnings += [f"BuildKit's attestation still names {digest}: strict verifiers will refuse it" for digest in moved]
     publication = None
     if after != head or referrers or wish.tag:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -16,7 +15,7 @@ from hpc3.oci.opening import Stores
 from hpc3.oci.reference import ImageReference, parse_reference
 
 if TYPE_CHECKING:
-    from hpc3.oci.http_client import Access
+    from hpc3.oci.connections import Access
 
 T = TypeVar("T")
 
@@ -52,7 +51,7 @@ def access_from(args: argparse.Namespace) -> Access | None:
         raise UsageError("--jobs and --timeout must be positive")
     if (args.ca, args.plain_http, args.timeout, args.jobs) == ("", False, 30.0, 16):
         return None
-    from hpc3.oci.http_client import Access
+    from hpc3.oci.connections import Access
 
     return Access(args.ca, args.plain_http, args.timeout, args.jobs)
 
@@ -91,17 +90,25 @@ class Progress:
         self._done = 0
 
     def over(self, results: Iterable[T]) -> Iterator[T]:
-        """Yield the results, counting them."""
+        """Yield the results, counting them; the line is free while a result is reported."""
+        self._show()
         for result in results:
             self._done += 1
-            if self._visible:
-                print(f"\r{self._done}/{self._total}", end="", file=sys.stderr, flush=True)
+            self.clear()
             yield result
+            self._show()
 
     def clear(self) -> None:
         """Remove the counter."""
         if self._visible:
-            print("\r\033[K" if os.environ.get("TERM", "dumb") != "dumb" else "", end="", file=sys.stderr, flush=True)
+            print("\r" + " " * len(self._text()) + "\r", end="", file=sys.stderr, flush=True)
+
+    def _show(self) -> None:
+        if self._visible:
+            print(f"\r{self._text()}", end="", file=sys.stderr, flush=True)
+
+    def _text(self) -> str:
+        return f"{self._done}/{self._total}"
 
 
 def _listed(path: str) -> Sequence[str]:

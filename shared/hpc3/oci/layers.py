@@ -114,13 +114,11 @@ class _BoundedMember(tarfile.TarInfo):
 
 
 def _members(tar: tarfile.TarFile, where: str) -> Iterator[tarfile.TarInfo]:
-    for _ in range(_MEMBER_LIMIT):
-        member = tar.next()
-        if member is None:
-            return
+    for count, member in enumerate(tar):
+        if count >= _MEMBER_LIMIT:
+            raise InputError("has too many members", where=where)
         cast(Any, tar).members.clear()  # tarfile would keep every header it saw
         yield member
-    raise InputError("has too many members", where=where)
 
 
 def _take(

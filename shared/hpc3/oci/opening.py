@@ -10,7 +10,7 @@ from .reference import ImageReference
 from .store import ImageStore
 
 if TYPE_CHECKING:  # HTTP is imported where a registry is asked for: layouts and archives do without
-    from .http_client import Access
+    from .connections import Access
     from .registry import RegistryClient
 
 
@@ -58,7 +58,7 @@ class Stores:
         return self._registry(reference)
 
     def _registry(self, reference: ImageReference) -> ImageStore:
-        from .http_client import Access
+        from .connections import Access
         from .registry import RegistryClient, RegistryStore
 
         with self._lock:

@@ -3,9 +3,9 @@
 Not on ``oras``: every part of oras-py 0.2.43 that would be used here would have to be replaced. It parses manifests and
 so loses their bytes and digest; cannot put an index or a Docker manifest; lists no referrers and hashes a subject from
 re-serialised JSON; keeps one bearer token per client, so that reading and then writing fails; waits 131 s on a refused
-connection and without end on a silent one; reads one credential file of five; and ``import oras`` takes longer than the
-whole of annotating an image (measured: 190 to 1500 ms, against 90 ms for urllib3). What is left is the HTTP below, for
-which urllib3 is the well-kept library. oras is a peer in the tests: it must read what is written here.
+connection and without end on a silent one; reads one credential file of five; and ``import oras`` alone takes longer
+than the whole of annotating an image (measured: 190 to 1500 ms). What would be left of it is the HTTP, which
+``connections`` has from the standard library. oras is a peer in the tests: it must read what is written here.
 """
 
 from __future__ import annotations
@@ -13,11 +13,14 @@ from __future__ import annotations
 import re
 import urllib.parse
 from collections.abc import Collection, Iterator, Mapping
+from threading import Lock
+from typing import TYPE_CHECKING
 
 from hpc3.errors import InputError, StoreError
 
+from .connections import Access, is_loopback, origin
 from .edit import new_index
-from .http_client import Access, Answer, HttpClient, is_loopback, origin
+from .http_client import Answer, HttpClient
 from .layout_index import referrer_entry
 from .manifest import (
     MANIFEST_LIMIT,
@@ -32,7 +35,9 @@ from .manifest import (
 )
 from .reference import DOCKER_HUB, ImageReference
 from .store import BLOB_LIMIT, ImageNotFound, Publication, tag_moved
-from .token_auth import Authenticator
+
+if TYPE_CHECKING:
+    from .token_auth import Authenticator
 
 _ACCEPT = ", ".join(MANIFEST_MEDIA_TYPES)
 _PAGES = 10_000
@@ -61,7 +66,9 @@ class RegistryClient:
         self.host = host
         self._writing = writing
         self._http = HttpClient(access)
-        self._auth = Authenticator(host, self._http, plain_http=access.plain_http)
+        self._access = access
+        self._lock = Lock()
+        self._auth: Authenticator | None = None
         name = host.rpartition(":")[0] if re.search(r":[0-9]+$", host) else host
         # This machine's registries mostly speak plain HTTP; one that does not says so, and is then spoken TLS to.
         plain = access.plain_http or (is_loopback(name) and not access.ca_file)
@@ -105,9 +112,9 @@ class RegistryClient:
         """Yield a large blob in chunks."""
         self.request("HEAD", repository, path, ok=(200,))  # settles scheme and authorisation
         url, headers = self._url(repository, path), self._authorisation(self._url(repository, path), repository)
-        answer, chunks = self._http.stream(url, headers)
-        if answer.status != 200:
-            raise _refusal(answer, f"{self.host}/{repository}")
+        status, chunks = self._http.stream(url, headers)
+        if status != 200:
+            raise _refusal(Answer(status, {}), f"{self.host}/{repository}")
         yield from chunks
 
     def _authorised(
@@ -121,7 +128,7 @@ class RegistryClient:
             return self._authorised(method, repository, path, headers, body, limit)
         if answer.status == 401 and origin(url) == origin(self._base):
             used = sent.get("Authorization", "")
-            fresh = self._auth.answer(answer, repository, writing=self._writing, used=used)
+            fresh = self._authenticator().answer(answer, repository, writing=self._writing, used=used)
             answer = self._http.exchange(method, url, {**headers, "Authorization": fresh}, body=body, limit=limit)
         return answer
 
@@ -138,8 +145,17 @@ class RegistryClient:
 
     def _authorisation(self, url: str, repository: str) -> dict[str, str]:
         """Return the ``Authorization`` header for a URL; empty where it is not the registry's own."""
-        header = self._auth.header(repository, writing=self._writing)
+        header = self._auth.header(repository, writing=self._writing) if self._auth is not None else ""
         return {"Authorization": header} if header and origin(url) == origin(self._base) else {}
+
+    def _authenticator(self) -> Authenticator:
+        """Return what answers challenges; a registry that has none never pays for it."""
+        with self._lock:
+            if self._auth is None:
+                from .token_auth import Authenticator
+
+                self._auth = Authenticator(self.host, self._http, plain_http=self._access.plain_http)
+            return self._auth
 
 
 class RegistryStore:

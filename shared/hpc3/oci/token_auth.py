@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from hpc3.errors import InputError, StoreError
 
 from .auth import Credentials, find_credentials
-from .http_client import Answer, HttpClient, is_loopback, shown
+from .connections import is_loopback, shown
+from .http_client import Answer, HttpClient
 from .manifest import parse_json
 
 _ANSWER_LIMIT = 1024 * 1024

@@ -17,6 +17,8 @@ from typing import Any
 
 import pytest
 
+import peers
+
 ANNOTATIONS = {
     "org.opencontainers.image.title": "tiny",
     "org.supercontainers.hardware.cpu.optimized.mode": "generic",
@@ -34,6 +36,8 @@ def need(*programs: str) -> None:
     missing = [program for program in programs if not shutil.which(program)]
     if missing:
         pytest.skip(f"not installed: {', '.join(missing)}")
+    for program in programs:
+        peers.ran(program)
 
 
 def run(*command: str | Path, env: Mapping[str, str] | None = None, text: str | None = None) -> str:
