@@ -17,6 +17,12 @@ def image_sides(image: Image, *names: str) -> tuple[Side, ...]:
     return tuple(sides)
 
 
+def find_remedy(image: Image) -> str:
+    """Return the command that looks for a better image of the same software; empty where its name is not stated."""
+    name = image.value("software.name")
+    return f"hpc3 find {name}" if name else ""
+
+
 def environment_side(image: Image, name: str) -> Side:
     """Return what the image's environment says."""
     return Side(f"env {name}", image.environment.get(name, ""), "config")

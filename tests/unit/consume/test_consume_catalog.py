@@ -72,6 +72,9 @@ def test_a_site_may_speak_of_an_image_that_was_never_scanned(path: Path) -> None
     with Catalog(path, create=True) as catalog:
         catalog.put_external("sha256:1", {key("software.name"): "foreign"}, "docker://r.example/y:1")
         (found,) = catalog.images_of("foreign")
+        assert catalog.digests() == frozenset()  # a scan still has to read it
+        catalog.put_image(replace(image(), digest="sha256:1"))
+        assert catalog.digests() == {"sha256:1"}
     assert found.reference == "docker://r.example/y:1"
 
 

@@ -13,7 +13,7 @@ from hpc3 import tables
 from hpc3.fingerprint import Cpu, Fingerprint
 from hpc3.targets import family, features, is_generic, known_targets
 
-from ..evidence import host_side, image_sides
+from ..evidence import find_remedy, host_side, image_sides
 from ..image import Image
 from ..verdict import Finding, Side, Verdict
 
@@ -28,7 +28,11 @@ def check_cpu(image: Image, host: Fingerprint) -> Iterator[Finding]:
     """Yield what the processor says to the image: always at least one finding."""
     if host.cpu is None:
         yield _finding(
-            Verdict.UNKNOWN, "CPU_HOST_UNKNOWN", f"The host's processor is not known: {_why(host)}", image, host
+            Verdict.UNKNOWN,
+            "CPU_HOST_UNKNOWN",
+            f"The host's processor is not known: {host.why_unknown('cpu')}",
+            image,
+            host,
         )
         return
     other = _other_family(image, host.cpu)
@@ -69,25 +73,25 @@ def _against_flags(image: Image, host: Fingerprint, cpu: Cpu, target: str) -> Fi
     if missing and not is_intrinsics_only(family(target), missing):
         traps = ", ".join(sorted(missing - _intrinsics(family(target))))
         reason = f"It will die with SIGILL: built for {target}, and the host lacks {traps}."
-        return _finding(Verdict.FAILS, "CPU_MISSING_FLAGS", reason, image, host, _find(image))
+        return _finding(Verdict.FAILS, "CPU_MISSING_FLAGS", reason, image, host, find_remedy(image))
     if missing:
         listed = ", ".join(sorted(missing))
         reason = (
             f"Built for {target}, and the host lacks {listed}. Compilers never use these by themselves: it traps only "
             "where hand-written code does."
         )
-        return _finding(Verdict.DEGRADED, "CPU_MISSING_INTRINSICS", reason, image, host, _find(image))
+        return _finding(Verdict.DEGRADED, "CPU_MISSING_INTRINSICS", reason, image, host, find_remedy(image))
     if not features(target) and not vouched:
         return _without_flags(image, host, cpu, target)
     if not vouched:
         reason = (
             f"The host has every flag of {target}, but archspec's order does not vouch for {cpu.target} running it."
         )
-        return _finding(Verdict.DEGRADED, "CPU_UNORDERED", reason, image, host, _find(image))
+        return _finding(Verdict.DEGRADED, "CPU_UNORDERED", reason, image, host, find_remedy(image))
     unused = _unused(image, cpu, target)
     if unused:
         reason = f"Runs, but suboptimally: built for {target}, which leaves the host's {', '.join(unused)} unused."
-        return _finding(Verdict.DEGRADED, "CPU_SUBOPTIMAL", reason, image, host, _find(image))
+        return _finding(Verdict.DEGRADED, "CPU_SUBOPTIMAL", reason, image, host, find_remedy(image))
     return _finding(Verdict.OK, "CPU_OK", f"Built for {target}, which {cpu.target} runs.", image, host)
 
 
@@ -95,7 +99,7 @@ def _without_flags(image: Image, host: Fingerprint, cpu: Cpu, target: str) -> Fi
     """Judge families for which archspec lists no flags: POWER by generation, others not at all."""
     if family(target) in ("ppc64le", "ppc64"):
         reason = f"Built for {target}, which is newer than the host's {cpu.target}: it will die with SIGILL."
-        return _finding(Verdict.FAILS, "CPU_GENERATION", reason, image, host, _find(image))
+        return _finding(Verdict.FAILS, "CPU_GENERATION", reason, image, host, find_remedy(image))
     reason = f"Nobody says whether {cpu.target} runs code for {target}: archspec lists no flags for either."
     return _finding(Verdict.UNKNOWN, "CPU_UNORDERED", reason, image, host)
 
@@ -151,15 +155,6 @@ def _unused(image: Image, cpu: Cpu, target: str) -> list[str]:
     has = _flags_of(cpu)
     unused = [flag for flag in _WIDE if flag in has and flag not in features(target)]
     return unused or ([f"{cpu.target} tuning"] if is_generic(target) and not is_generic(cpu.target) else [])
-
-
-def _find(image: Image) -> str:
-    name = image.value("software.name")
-    return f"hpc3 find {name}" if name else ""
-
-
-def _why(host: Fingerprint) -> str:
-    return host.why_unknown("cpu")
 
 
 def _host_sides(host: Fingerprint) -> tuple[Side, ...]:

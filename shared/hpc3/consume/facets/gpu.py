@@ -20,7 +20,7 @@ from ..cuda import (
     released_driver,
     unmet_requirements,
 )
-from ..evidence import environment_side, host_side, image_sides
+from ..evidence import environment_side, find_remedy, host_side, image_sides
 from ..image import Image
 from ..verdict import Finding, Side, Verdict
 
@@ -145,7 +145,7 @@ def _cuda_code(image: Image, host: Fingerprint, gpu: HostGpu) -> Iterator[Findin
         yield Finding(FACET, Verdict.OK, "GPU_CODE_NATIVE", reason, evidence, there)
     elif support is CodeSupport.SAME_MAJOR:
         reason = f"No code for {gpu.architecture}: it runs that of an older GPU of the same generation."
-        yield Finding(FACET, Verdict.DEGRADED, "GPU_CODE_OLDER", reason, evidence, there, _find(image))
+        yield Finding(FACET, Verdict.DEGRADED, "GPU_CODE_OLDER", reason, evidence, there, find_remedy(image))
     elif support is CodeSupport.PTX:
         yield _ptx(image, host, gpu, toolkit, evidence, there)
     elif image.is_partial and not ptx:
@@ -156,7 +156,7 @@ def _cuda_code(image: Image, host: Fingerprint, gpu: HostGpu) -> Iterator[Findin
             f" CUDA {toolkit} makes none for it any more." if toolkit and is_dropped(toolkit, gpu.architecture) else ""
         )
         reason = f"No code in the image runs on {gpu.architecture} (no kernel image is available).{dropped}"
-        yield Finding(FACET, Verdict.FAILS, "GPU_CODE_NONE", reason, evidence, there, _find(image))
+        yield Finding(FACET, Verdict.FAILS, "GPU_CODE_NONE", reason, evidence, there, find_remedy(image))
 
 
 def _ptx(
@@ -166,7 +166,7 @@ def _ptx(
     if support is DriverSupport.MINOR_VERSION:
         # CUDA Compatibility: the driver's compiler does not read PTX of a newer toolkit.
         reason = f"Only PTX fits {gpu.architecture}, and driver {gpu.driver} does not compile that of CUDA {toolkit}."
-        return Finding(FACET, Verdict.FAILS, "GPU_PTX_TOO_NEW", reason, evidence, there, _find(image))
+        return Finding(FACET, Verdict.FAILS, "GPU_PTX_TOO_NEW", reason, evidence, there, find_remedy(image))
     reason = f"No native code for {gpu.architecture}: its PTX is compiled at the first start, which takes long."
     remedy = "keep the compiled code: CUDA_CACHE_PATH=$SCRATCH/.nv CUDA_CACHE_MAXSIZE=4294967296"
     return Finding(FACET, Verdict.DEGRADED, "GPU_CODE_PTX", reason, evidence, there, remedy)
@@ -189,7 +189,7 @@ def _amd(image: Image, host: Fingerprint, gpu: HostGpu) -> Iterator[Finding]:
         )
     else:
         reason = f"No code in the image runs on {gpu.architecture} (hipErrorNoBinaryForGpu)."
-        yield Finding(FACET, Verdict.FAILS, "GPU_CODE_NONE", reason, evidence, there, _find(image))
+        yield Finding(FACET, Verdict.FAILS, "GPU_CODE_NONE", reason, evidence, there, find_remedy(image))
     yield from _rocm_driver(image, gpu)
 
 
@@ -231,8 +231,3 @@ def _ask_for_driver(image: Image, host: Fingerprint) -> str:
     released = released_driver(toolkit, _platform(host)) if toolkit else ""
     wanted = released or image.value("hardware.gpu.driver.version")
     return f"ask for driver {wanted} or newer"
-
-
-def _find(image: Image) -> str:
-    name = image.value("software.name")
-    return f"hpc3 find {name}" if name else ""
