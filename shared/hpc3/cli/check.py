@@ -27,7 +27,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Check every image against every host."""
     from hpc3.consume.check import check_image
-    from hpc3.consume.report import report_text, reports_json, reports_junit
+    from hpc3.consume.check_report import report_text, reports_json, reports_junit
     from hpc3.consume.verdict import Verdict
 
     hosts = [host_of(path) for path in args.host or [""]]

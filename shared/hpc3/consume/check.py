@@ -18,10 +18,10 @@ from .facets.libc import check_libc
 from .facets.metadata import check_metadata
 from .facets.mpi import check_mpi
 from .image import Image
-from .verdict import Finding, Verdict, worst
+from .verdict import Judgement, Verdict, worst
 
 #: Facet to the question it asks, in the order in which people read them.
-FACETS: Mapping[str, Callable[[Image, Fingerprint], Iterable[Finding]]] = {
+FACETS: Mapping[str, Callable[[Image, Fingerprint], Iterable[Judgement]]] = {
     "cpu": check_cpu,
     "gpu": check_gpu,
     "mpi": check_mpi,
@@ -35,25 +35,25 @@ FACETS: Mapping[str, Callable[[Image, Fingerprint], Iterable[Finding]]] = {
 
 @dataclass(frozen=True)
 class Report:
-    """What a check found: findings in the order of `FACETS`, within a facet the worst first."""
+    """What a check found: judgements in the order of `FACETS`, within a facet the worst first."""
 
     image: Image
     host: Fingerprint
-    findings: tuple[Finding, ...]
+    judgements: tuple[Judgement, ...]
 
     @cached_property
     def verdict(self) -> Verdict:
-        """The worst of all findings."""
-        return worst(self.findings)
+        """The worst of all judgements."""
+        return worst(self.judgements)
 
-    def facet(self, name: str) -> tuple[Finding, ...]:
-        """Return the findings of one facet, the worst first."""
-        return tuple(finding for finding in self.findings if finding.facet == name)
+    def facet(self, name: str) -> tuple[Judgement, ...]:
+        """Return the judgements of one facet, the worst first."""
+        return tuple(judgement for judgement in self.judgements if judgement.facet == name)
 
     @property
     def sentence(self) -> str:
         """The verdict as one sentence for a person."""
-        deciding = [finding for finding in self.findings if finding.verdict is self.verdict]
+        deciding = [judgement for judgement in self.judgements if judgement.verdict is self.verdict]
         opening = {
             Verdict.OK: "runs",
             Verdict.DEGRADED: "runs, but not as well as it could: ",
@@ -68,14 +68,16 @@ def check_image(image: Image, host: Fingerprint) -> Report:
 
     Of an image that an index alone speaks of, what an index never says is left out rather than called unknown.
     """
-    findings: list[Finding] = []
+    judgements: list[Judgement] = []
     for ask in FACETS.values():
-        said = (finding for finding in ask(image, host) if not (image.is_partial and _is_beyond_an_index(finding)))
-        findings += sorted(said, key=lambda finding: (-finding.verdict.severity, finding.code))
-    return Report(image, host, tuple(findings))
+        said = (
+            judgement for judgement in ask(image, host) if not (image.is_partial and _is_beyond_an_index(judgement))
+        )
+        judgements += sorted(said, key=lambda judgement: (-judgement.verdict.severity, judgement.code))
+    return Report(image, host, tuple(judgements))
 
 
-def _is_beyond_an_index(finding: Finding) -> bool:
-    """Whether a finding is unknown for the sole lack of keys that are not written on index descriptors."""
-    silent = [vocabulary()[side.subject] for side in finding.image if side.subject in vocabulary() and not side.value]
-    return finding.verdict is Verdict.UNKNOWN and bool(silent) and not any(known.is_selection for known in silent)
+def _is_beyond_an_index(judgement: Judgement) -> bool:
+    """Whether a judgement is unknown for the sole lack of keys that are not written on index descriptors."""
+    silent = [vocabulary()[side.subject] for side in judgement.image if side.subject in vocabulary() and not side.value]
+    return judgement.verdict is Verdict.UNKNOWN and bool(silent) and not any(known.is_selection for known in silent)

@@ -1,4 +1,4 @@
-"""The evidence of findings: what an image and a host say, as both sides of a statement."""
+"""The evidence of judgements: what an image and a host say, as both sides of a statement."""
 
 from __future__ import annotations
 

@@ -95,7 +95,7 @@ def _criteria(report: Report) -> tuple[Criterion, ...]:
     verdict, version = report.verdict, image.value("software.version")
     target = image.value("hardware.cpu.optimized.version")
     runs = verdict in (Verdict.OK, Verdict.DEGRADED)
-    codes = {finding.code for finding in report.findings}
+    codes = {judgement.code for judgement in report.judgements}
     uses_gpu = not codes.isdisjoint(_CODE_RANK)
     code = min((_CODE_RANK[name] for name in codes if name in _CODE_RANK), default=0)
     fabric = min((_FABRIC_RANK[name] for name in codes if name in _FABRIC_RANK), default=2)

@@ -46,7 +46,7 @@ class Side:
 
 
 @dataclass(frozen=True)
-class Finding:
+class Judgement:
     """One statement of a facet.
 
     Attributes:
@@ -68,6 +68,8 @@ class Finding:
     remedy: str = ""
 
 
-def worst(findings: Iterable[Finding]) -> Verdict:
-    """Return the worst verdict; ok where there is no finding."""
-    return max((finding.verdict for finding in findings), key=lambda verdict: verdict.severity, default=Verdict.OK)
+def worst(judgements: Iterable[Judgement]) -> Verdict:
+    """Return the worst verdict; ok where there is no judgement."""
+    return max(
+        (judgement.verdict for judgement in judgements), key=lambda verdict: verdict.severity, default=Verdict.OK
+    )

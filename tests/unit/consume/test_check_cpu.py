@@ -91,9 +91,9 @@ def test_what_died_is_said_to_fail(target: str) -> None:
 
 
 def test_a_wider_host_is_told_what_it_leaves_unused() -> None:
-    (finding,) = check_cpu(image(hardware__cpu__optimized__version="x86_64_v3"), host("zen4"))
-    assert (finding.verdict, finding.code) == (Verdict.DEGRADED, "CPU_SUBOPTIMAL")
-    assert "avx512f" in finding.reason
+    (judgement,) = check_cpu(image(hardware__cpu__optimized__version="x86_64_v3"), host("zen4"))
+    assert (judgement.verdict, judgement.code) == (Verdict.DEGRADED, "CPU_SUBOPTIMAL")
+    assert "avx512f" in judgement.reason
 
 
 def test_dispatching_software_is_not_suboptimal() -> None:
@@ -102,8 +102,8 @@ def test_dispatching_software_is_not_suboptimal() -> None:
 
 
 def test_no_statement_is_unknown_never_ok() -> None:
-    (finding,) = check_cpu(image(without="hardware.cpu.optimized.version"), host())
-    assert (finding.verdict, finding.code) == (Verdict.UNKNOWN, "CPU_NOT_STATED")
+    (judgement,) = check_cpu(image(without="hardware.cpu.optimized.version"), host())
+    assert (judgement.verdict, judgement.code) == (Verdict.UNKNOWN, "CPU_NOT_STATED")
 
 
 def test_architecture_alone_is_enough_to_fail() -> None:
@@ -117,14 +117,14 @@ def test_a_target_that_nobody_knows_is_unknown() -> None:
 
 def test_stated_features_count_besides_the_target() -> None:
     stated = image(hardware__cpu__optimized__version="x86_64_v3", hardware__cpu__features="avx512f")
-    (finding,) = check_cpu(stated, host("zen3"))
-    assert finding.verdict is Verdict.FAILS
-    assert "avx512f" in finding.reason
+    (judgement,) = check_cpu(stated, host("zen3"))
+    assert judgement.verdict is Verdict.FAILS
+    assert "avx512f" in judgement.reason
 
 
 def test_an_operating_system_has_needs_of_its_own() -> None:
     rhel = image(hardware__cpu__optimized__version="x86_64", os__vendor="rhel", os__version="10.1")
-    codes = {finding.code: finding.verdict for finding in check_cpu(rhel, host("nehalem"))}
+    codes = {judgement.code: judgement.verdict for judgement in check_cpu(rhel, host("nehalem"))}
     assert codes["CPU_OS_BASELINE"] is Verdict.FAILS
 
 

@@ -181,8 +181,8 @@ def test_missing_facts_are_unknown() -> None:
 def test_volta_and_cuda_13() -> None:
     new = image(CUDA, hardware__gpu__architecture="sm_80", hardware__gpu__cuda__version="13.0")
     v100 = HostGpu("nvidia", "Tesla V100", "sm_70", 4, "580.65.06", "tesla")
-    (finding,) = [f for f in check_gpu(new, host(gpus=(v100,))) if f.code == "GPU_CODE_NONE"]
-    assert "makes none for it any more" in finding.reason
+    (judgement,) = [f for f in check_gpu(new, host(gpus=(v100,))) if f.code == "GPU_CODE_NONE"]
+    assert "makes none for it any more" in judgement.reason
 
 
 # rocm.docs.amd.com, user and kernel-space support matrix of 6.3.0.

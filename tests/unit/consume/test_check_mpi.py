@@ -20,18 +20,18 @@ def slurm(*pmi: str) -> Launcher:
 
 
 def mpi(stated: Image, on: Fingerprint) -> dict[str, Verdict]:
-    return {finding.code: finding.verdict for finding in check_mpi(stated, on)}
+    return {judgement.code: judgement.verdict for judgement in check_mpi(stated, on)}
 
 
 def fabric(stated: Image, on: Fingerprint) -> dict[str, Verdict]:
-    return {finding.code: finding.verdict for finding in check_fabric(stated, on)}
+    return {judgement.code: judgement.verdict for judgement in check_fabric(stated, on)}
 
 
 @pytest.mark.parametrize("served", [("pmi2",), ("cray_shasta", "pmi2"), ()])
 def test_open_mpi_5_without_pmix_fails_because_it_fails_silently(served: tuple[str, ...]) -> None:
-    (finding,) = check_mpi(image(OPENMPI5), host(launcher=slurm(*served)))
-    assert (finding.verdict, finding.code) == (Verdict.FAILS, "MPI_NO_COMMON_PMI")
-    assert "wrong results" in finding.reason
+    (judgement,) = check_mpi(image(OPENMPI5), host(launcher=slurm(*served)))
+    assert (judgement.verdict, judgement.code) == (Verdict.FAILS, "MPI_NO_COMMON_PMI")
+    assert "wrong results" in judgement.reason
 
 
 def test_open_mpi_5_has_pmix_alone_whatever_the_image_says() -> None:
@@ -40,15 +40,15 @@ def test_open_mpi_5_has_pmix_alone_whatever_the_image_says() -> None:
 
 
 def test_open_mpi_5_with_pmix() -> None:
-    (finding,) = check_mpi(image(OPENMPI5), host(launcher=slurm("pmix", "pmix_v4")))
-    assert finding.verdict is Verdict.OK
-    assert finding.remedy == "srun --mpi=pmix"
+    (judgement,) = check_mpi(image(OPENMPI5), host(launcher=slurm("pmix", "pmix_v4")))
+    assert judgement.verdict is Verdict.OK
+    assert judgement.remedy == "srun --mpi=pmix"
 
 
 def test_open_mpi_4_fails_loudly() -> None:
-    (finding,) = check_mpi(image(OPENMPI5, mpi__version="4.1.6", mpi__pmi="pmix_v3"), host(launcher=slurm("pmi2")))
-    assert finding.verdict is Verdict.FAILS
-    assert "stops with an error" in finding.reason
+    (judgement,) = check_mpi(image(OPENMPI5, mpi__version="4.1.6", mpi__pmi="pmix_v3"), host(launcher=slurm("pmi2")))
+    assert judgement.verdict is Verdict.FAILS
+    assert "stops with an error" in judgement.reason
 
 
 @pytest.mark.parametrize(
@@ -61,8 +61,8 @@ def test_open_mpi_4_fails_loudly() -> None:
     ],
 )
 def test_the_flavour_to_ask_for(pmi: str, served: tuple[str, ...], flavour: str) -> None:
-    (finding,) = check_mpi(image(MPICH, mpi__pmi=pmi, mpi__portability__mode="hybrid"), host(launcher=slurm(*served)))
-    assert (finding.verdict, finding.remedy) == (Verdict.OK, f"srun --mpi={flavour}")
+    (judgement,) = check_mpi(image(MPICH, mpi__pmi=pmi, mpi__portability__mode="hybrid"), host(launcher=slurm(*served)))
+    assert (judgement.verdict, judgement.remedy) == (Verdict.OK, f"srun --mpi={flavour}")
 
 
 def test_missing_facts_are_unknown() -> None:
@@ -106,22 +106,22 @@ def test_the_other_family_cannot_take_over(mode: str, verdict: Verdict) -> None:
 )
 def test_what_stands_against_a_swap(changed: dict[str, str], verdict: Verdict, words: str) -> None:
     stated = image(MPICH, changed)
-    (finding,) = [finding for finding in check_mpi(stated, lumi_g()) if "SWAP" in finding.code]
-    assert finding.verdict is verdict
-    assert words in finding.reason
-    if "impossible" in finding.code.lower():
+    (judgement,) = [judgement for judgement in check_mpi(stated, lumi_g()) if "SWAP" in judgement.code]
+    assert judgement.verdict is verdict
+    assert words in judgement.reason
+    if "impossible" in judgement.code.lower():
         bound = image(MPICH, changed, mpi__portability__mode="bind")
-        assert mpi(bound, lumi_g())[finding.code] is Verdict.FAILS
+        assert mpi(bound, lumi_g())[judgement.code] is Verdict.FAILS
 
 
 def test_host_libraries_against_the_images_c_library() -> None:
     old = {"system.libc.version": "2.12", "mpi.portability.mode": "bind"}
-    (finding,) = check_libc(image(MPICH, old), lumi_g())
-    assert (finding.verdict, finding.code) == (Verdict.FAILS, "LIBC_TOO_OLD")
-    (finding,) = check_libc(image(MPICH), lumi_g())
-    assert finding.verdict is Verdict.OK
-    (finding,) = check_libc(image(MPICH, without="system.libc.name"), lumi_g())
-    assert finding.verdict is Verdict.UNKNOWN
+    (judgement,) = check_libc(image(MPICH, old), lumi_g())
+    assert (judgement.verdict, judgement.code) == (Verdict.FAILS, "LIBC_TOO_OLD")
+    (judgement,) = check_libc(image(MPICH), lumi_g())
+    assert judgement.verdict is Verdict.OK
+    (judgement,) = check_libc(image(MPICH, without="system.libc.name"), lumi_g())
+    assert judgement.verdict is Verdict.UNKNOWN
 
 
 def test_networks() -> None:

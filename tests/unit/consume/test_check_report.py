@@ -9,8 +9,8 @@ import pytest
 
 from hpc3.cli import main
 from hpc3.consume.check import FACETS, check_image
+from hpc3.consume.check_report import report_text, reports_json, reports_junit
 from hpc3.consume.image import Image, image_of
-from hpc3.consume.report import report_text, reports_json, reports_junit
 from hpc3.consume.verdict import Verdict
 from hpc3.fingerprint import Fingerprint, Kernel
 from hpc3.host.document import fingerprint_to_json
@@ -23,14 +23,14 @@ MANDATORY_FOR_RUNNING = (
 
 
 def codes(stated: Image, on: Fingerprint) -> dict[str, Verdict]:
-    return {finding.code: finding.verdict for finding in check_image(stated, on).findings}
+    return {judgement.code: judgement.verdict for judgement in check_image(stated, on).judgements}
 
 
 def test_a_fitting_image_is_ok_in_every_facet() -> None:
     report = check_image(image(), host())
     assert report.verdict is Verdict.OK
     assert report.sentence == "runs"
-    assert {finding.facet for finding in report.findings} == set(FACETS)
+    assert {judgement.facet for judgement in report.judgements} == set(FACETS)
 
 
 @pytest.mark.parametrize("name", MANDATORY_FOR_RUNNING)
@@ -105,9 +105,9 @@ def test_json_has_a_stable_shape() -> None:
     assert document["schema"] == "hpc3.check/1"
     assert document["exit"] == 0
     assert [facet["facet"] for facet in document["facets"]] == list(FACETS)
-    finding = document["facets"][0]["findings"][0]
-    assert set(finding) == {"verdict", "code", "reason", "image", "host", "remedy"}
-    assert finding["image"][0]["place"] == "annotation"
+    judgement = document["facets"][0]["judgements"][0]
+    assert set(judgement) == {"verdict", "code", "reason", "image", "host", "remedy"}
+    assert judgement["image"][0]["place"] == "annotation"
 
 
 def test_junit_counts_failures_and_errors() -> None:

@@ -1,1 +1,1 @@
-"""One module per facet; each answers one question about an image and a host with findings."""
+"""One module per facet; each answers one question about an image and a host with judgements."""

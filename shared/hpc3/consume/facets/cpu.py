@@ -15,7 +15,7 @@ from hpc3.targets import family, features, is_generic, known_targets
 
 from ..evidence import find_remedy, host_side, image_sides
 from ..image import Image
-from ..verdict import Finding, Side, Verdict
+from ..verdict import Judgement, Side, Verdict
 
 FACET = "cpu"
 _TARGET = "hardware.cpu.optimized.version"
@@ -24,10 +24,10 @@ _WIDE = ("avx2", "avx512f", "sve", "sve2")
 _FAMILIES = {"amd64": "x86_64", "arm64": "aarch64", "386": "x86"}
 
 
-def check_cpu(image: Image, host: Fingerprint) -> Iterator[Finding]:
-    """Yield what the processor says to the image: always at least one finding."""
+def check_cpu(image: Image, host: Fingerprint) -> Iterator[Judgement]:
+    """Yield what the processor says to the image: always at least one judgement."""
     if host.cpu is None:
-        yield _finding(
+        yield _judgement(
             Verdict.UNKNOWN,
             "CPU_HOST_UNKNOWN",
             f"The host's processor is not known: {host.why_unknown('cpu')}",
@@ -38,7 +38,7 @@ def check_cpu(image: Image, host: Fingerprint) -> Iterator[Finding]:
     other = _other_family(image, host.cpu)
     if other:
         reason = f"The image is for {other} and the host is {host.cpu.family}: it does not start."
-        yield _finding(Verdict.FAILS, "CPU_FAMILY", reason, image, host, "pull the image for this platform")
+        yield _judgement(Verdict.FAILS, "CPU_FAMILY", reason, image, host, "pull the image for this platform")
         return
     name = canonical_target(image.value(_TARGET))
     if not name:
@@ -66,45 +66,45 @@ def is_intrinsics_only(target_family: str, flags: frozenset[str]) -> bool:
     return flags <= _intrinsics(target_family)
 
 
-def _against_flags(image: Image, host: Fingerprint, cpu: Cpu, target: str) -> Finding:
+def _against_flags(image: Image, host: Fingerprint, cpu: Cpu, target: str) -> Judgement:
     stated = tuple(flag for flag in image.values("hardware.cpu.features"))
     missing = missing_flags(cpu, target, stated)
     vouched = _is_vouched(cpu, target)
     if missing and not is_intrinsics_only(family(target), missing):
         traps = ", ".join(sorted(missing - _intrinsics(family(target))))
         reason = f"It will die with SIGILL: built for {target}, and the host lacks {traps}."
-        return _finding(Verdict.FAILS, "CPU_MISSING_FLAGS", reason, image, host, find_remedy(image))
+        return _judgement(Verdict.FAILS, "CPU_MISSING_FLAGS", reason, image, host, find_remedy(image))
     if missing:
         listed = ", ".join(sorted(missing))
         reason = (
             f"Built for {target}, and the host lacks {listed}. Compilers never use these by themselves: it traps only "
             "where hand-written code does."
         )
-        return _finding(Verdict.DEGRADED, "CPU_MISSING_INTRINSICS", reason, image, host, find_remedy(image))
+        return _judgement(Verdict.DEGRADED, "CPU_MISSING_INTRINSICS", reason, image, host, find_remedy(image))
     if not features(target) and not vouched:
         return _without_flags(image, host, cpu, target)
     if not vouched:
         reason = (
             f"The host has every flag of {target}, but archspec's order does not vouch for {cpu.target} running it."
         )
-        return _finding(Verdict.DEGRADED, "CPU_UNORDERED", reason, image, host, find_remedy(image))
+        return _judgement(Verdict.DEGRADED, "CPU_UNORDERED", reason, image, host, find_remedy(image))
     unused = _unused(image, cpu, target)
     if unused:
         reason = f"Runs, but suboptimally: built for {target}, which leaves the host's {', '.join(unused)} unused."
-        return _finding(Verdict.DEGRADED, "CPU_SUBOPTIMAL", reason, image, host, find_remedy(image))
-    return _finding(Verdict.OK, "CPU_OK", f"Built for {target}, which {cpu.target} runs.", image, host)
+        return _judgement(Verdict.DEGRADED, "CPU_SUBOPTIMAL", reason, image, host, find_remedy(image))
+    return _judgement(Verdict.OK, "CPU_OK", f"Built for {target}, which {cpu.target} runs.", image, host)
 
 
-def _without_flags(image: Image, host: Fingerprint, cpu: Cpu, target: str) -> Finding:
+def _without_flags(image: Image, host: Fingerprint, cpu: Cpu, target: str) -> Judgement:
     """Judge families for which archspec lists no flags: POWER by generation, others not at all."""
     if family(target) in ("ppc64le", "ppc64"):
         reason = f"Built for {target}, which is newer than the host's {cpu.target}: it will die with SIGILL."
-        return _finding(Verdict.FAILS, "CPU_GENERATION", reason, image, host, find_remedy(image))
+        return _judgement(Verdict.FAILS, "CPU_GENERATION", reason, image, host, find_remedy(image))
     reason = f"Nobody says whether {cpu.target} runs code for {target}: archspec lists no flags for either."
-    return _finding(Verdict.UNKNOWN, "CPU_UNORDERED", reason, image, host)
+    return _judgement(Verdict.UNKNOWN, "CPU_UNORDERED", reason, image, host)
 
 
-def _against_baseline(image: Image, host: Fingerprint, cpu: Cpu) -> Iterator[Finding]:
+def _against_baseline(image: Image, host: Fingerprint, cpu: Cpu) -> Iterator[Judgement]:
     """Yield a failure where the image's operating system itself needs more than the host has."""
     if cpu.family != "x86_64":
         return
@@ -116,17 +116,19 @@ def _against_baseline(image: Image, host: Fingerprint, cpu: Cpu) -> Iterator[Fin
                 lacking = ", ".join(sorted(missing))
                 reason = f"{vendor} {version} itself is built for {row['target']}; the host lacks {lacking}."
                 sides = image_sides(image, "os.vendor", "os.version")
-                yield Finding(FACET, Verdict.FAILS, "CPU_OS_BASELINE", reason, sides, _host_sides(host))
+                yield Judgement(FACET, Verdict.FAILS, "CPU_OS_BASELINE", reason, sides, _host_sides(host))
 
 
-def _unknown_target(image: Image, host: Fingerprint) -> Finding:
+def _unknown_target(image: Image, host: Fingerprint) -> Judgement:
     stated = image.value(_TARGET)
     if stated:
         reason = f"Nobody knows a CPU target called {stated}."
-        return _finding(Verdict.UNKNOWN, "CPU_TARGET_UNKNOWN", reason, image, host)
+        return _judgement(Verdict.UNKNOWN, "CPU_TARGET_UNKNOWN", reason, image, host)
     platform = f" It says {image.architecture} and no more." if image.architecture else ""
     reason = f"Cannot tell: the image does not say what CPU it was built for.{platform}"
-    return _finding(Verdict.UNKNOWN, "CPU_NOT_STATED", reason, image, host, f"hpc3 verify {image.reference or 'IMAGE'}")
+    return _judgement(
+        Verdict.UNKNOWN, "CPU_NOT_STATED", reason, image, host, f"hpc3 verify {image.reference or 'IMAGE'}"
+    )
 
 
 def _other_family(image: Image, cpu: Cpu) -> str:
@@ -161,8 +163,10 @@ def _host_sides(host: Fingerprint) -> tuple[Side, ...]:
     return (host_side("cpu.target", host.cpu.target if host.cpu else None),)
 
 
-def _finding(verdict: Verdict, code: str, reason: str, image: Image, host: Fingerprint, remedy: str = "") -> Finding:
-    return Finding(FACET, verdict, code, reason, image_sides(image, _TARGET), _host_sides(host), remedy)
+def _judgement(
+    verdict: Verdict, code: str, reason: str, image: Image, host: Fingerprint, remedy: str = ""
+) -> Judgement:
+    return Judgement(FACET, verdict, code, reason, image_sides(image, _TARGET), _host_sides(host), remedy)
 
 
 @cache

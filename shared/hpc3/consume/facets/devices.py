@@ -8,28 +8,28 @@ from hpc3.fingerprint import Fingerprint
 
 from ..evidence import host_side, image_sides
 from ..image import Image
-from ..verdict import Finding, Verdict
+from ..verdict import Judgement, Verdict
 
 FACET = "devices"
 _KEY = "system.devices"
 
 
-def check_devices(image: Image, host: Fingerprint) -> Iterator[Finding]:
-    """Yield one finding."""
+def check_devices(image: Image, host: Fingerprint) -> Iterator[Judgement]:
+    """Yield one judgement."""
     wanted, evidence = image.values(_KEY), image_sides(image, _KEY)
     if not wanted:
-        yield Finding(FACET, Verdict.OK, "DEVICES_NONE", "The image asks for no device.", evidence)
+        yield Judgement(FACET, Verdict.OK, "DEVICES_NONE", "The image asks for no device.", evidence)
     elif host.devices is None:
         reason = f"The host's devices are not known: {host.why_unknown('devices')}"
-        yield Finding(FACET, Verdict.UNKNOWN, "DEVICES_HOST_UNKNOWN", reason, evidence)
+        yield Judgement(FACET, Verdict.UNKNOWN, "DEVICES_HOST_UNKNOWN", reason, evidence)
     else:
         there = (host_side("devices", host.devices),)
         missing = [name for name in wanted if not _is_there(name, host.devices)]
         if missing:
             reason = f"The host has no {', '.join(missing)}."
-            yield Finding(FACET, Verdict.FAILS, "DEVICES_MISSING", reason, evidence, there)
+            yield Judgement(FACET, Verdict.FAILS, "DEVICES_MISSING", reason, evidence, there)
         else:
-            yield Finding(FACET, Verdict.OK, "DEVICES_OK", "All devices are there.", evidence, there)
+            yield Judgement(FACET, Verdict.OK, "DEVICES_OK", "All devices are there.", evidence, there)
 
 
 def _is_there(name: str, devices: tuple[str, ...]) -> bool:

@@ -10,7 +10,7 @@ from hpc3.versions import is_at_least
 from ..evidence import host_side, image_sides
 from ..image import Image
 from ..swap import best_swap
-from ..verdict import Finding, Verdict
+from ..verdict import Judgement, Verdict
 
 FACET = "fabric"
 _IMAGE = ("communication.framework", "communication.providers")
@@ -32,19 +32,19 @@ _VERBS_LIKE = ("mlx4", "mlx5", "irdma", "bnxt_re", "verbs", "efa", "hfi1")
 _SLOW = "about 1 GB/s instead of 24 GB/s on Slingshot, by CSCS's measurements"
 
 
-def check_fabric(image: Image, host: Fingerprint) -> Iterator[Finding]:
-    """Yield what the host's network says to the image: at least one finding."""
+def check_fabric(image: Image, host: Fingerprint) -> Iterator[Judgement]:
+    """Yield what the host's network says to the image: at least one judgement."""
     if image.value("mpi.implementation") in ("none", "threadmpi"):
         reason = "Without MPI there is nothing to send."
-        yield Finding(FACET, Verdict.OK, "FABRIC_NOT_NEEDED", reason, image_sides(image, "mpi.implementation"))
+        yield Judgement(FACET, Verdict.OK, "FABRIC_NOT_NEEDED", reason, image_sides(image, "mpi.implementation"))
         return
     evidence = image_sides(image, *_IMAGE)
     if host.fabrics is None:
         reason = f"The host's network is not known: {host.why_unknown('fabrics')}"
-        yield Finding(FACET, Verdict.UNKNOWN, "FABRIC_HOST_UNKNOWN", reason, evidence)
+        yield Judgement(FACET, Verdict.UNKNOWN, "FABRIC_HOST_UNKNOWN", reason, evidence)
     elif not host.fabrics:
         reason = "The host has no fast network; TCP and shared memory serve."
-        yield Finding(FACET, Verdict.OK, "FABRIC_NONE", reason, evidence, (host_side("fabrics", ()),))
+        yield Judgement(FACET, Verdict.OK, "FABRIC_NONE", reason, evidence, (host_side("fabrics", ()),))
     else:
         yield _fast_network(image, host)
         yield from _locked_memory(host)
@@ -69,7 +69,7 @@ def injectable_libfabric(image: Image, host: Fingerprint) -> str:
     return ""
 
 
-def _fast_network(image: Image, host: Fingerprint) -> Finding:
+def _fast_network(image: Image, host: Fingerprint) -> Judgement:
     evidence = image_sides(image, *_IMAGE)
     kinds = {fabric.kind for fabric in host.fabrics or ()}
     there = (host_side("fabrics", kinds),)
@@ -78,32 +78,32 @@ def _fast_network(image: Image, host: Fingerprint) -> Finding:
         reason = (
             f"The host's {swap.mpi.implementation}, which takes over, brings what {', '.join(sorted(kinds))} needs."
         )
-        return Finding(FACET, Verdict.OK, "FABRIC_SWAP", reason, evidence, there)
+        return Judgement(FACET, Verdict.OK, "FABRIC_SWAP", reason, evidence, there)
     if not image.values("communication.framework"):
         reason = "Cannot tell: the image does not say how its ranks talk."
-        return Finding(FACET, Verdict.UNKNOWN, "FABRIC_NOT_STATED", reason, evidence, there)
+        return Judgement(FACET, Verdict.UNKNOWN, "FABRIC_NOT_STATED", reason, evidence, there)
     native = served_natively(image, kinds)
     if native:
         reason = f"The image's own libraries serve {', '.join(sorted(native))}."
-        return Finding(FACET, Verdict.OK, "FABRIC_NATIVE", reason, evidence, there)
+        return Judgement(FACET, Verdict.OK, "FABRIC_NATIVE", reason, evidence, there)
     library = injectable_libfabric(image, host)
     if library:
         reason = (
             f"The image's libraries do not serve {', '.join(sorted(kinds))}, but the host's libfabric may be put in."
         )
-        return Finding(
+        return Judgement(
             FACET, Verdict.DEGRADED, "FABRIC_INJECT", reason, evidence, there, "hpc3 tweak IMAGE --engine ENGINE"
         )
     reason = f"Nothing in the image serves {', '.join(sorted(kinds))}: ranks talk over TCP ({_SLOW})."
-    return Finding(FACET, Verdict.DEGRADED, "FABRIC_TCP", reason, evidence, there)
+    return Judgement(FACET, Verdict.DEGRADED, "FABRIC_TCP", reason, evidence, there)
 
 
-def _locked_memory(host: Fingerprint) -> Iterator[Finding]:
+def _locked_memory(host: Fingerprint) -> Iterator[Judgement]:
     limit = host.limits.memlock if host.limits else None
     if limit is None or limit < 0 or not any(f.kind in _VERBS_LIKE for f in host.fabrics or ()):
         return
     reason = f"Only {limit} KiB may be locked; cards that use verbs want no limit."
-    yield Finding(
+    yield Judgement(
         FACET,
         Verdict.DEGRADED,
         "FABRIC_MEMLOCK",

@@ -12,8 +12,8 @@ from hpc3.fingerprint import Fingerprint
 from hpc3.vocabulary import PREFIX
 
 from ..check import Report
+from ..check_report import host_line
 from ..image import Image
-from ..report import host_line
 from ..tweak.engines import ENGINES
 from ..tweak.wiring import wiring_of
 from .markdown import decoded_text, safe_html
@@ -112,7 +112,7 @@ def _verdicts(reports: Sequence[Report]) -> str:
         f'<tr><th scope="row">{_text(report.host.name)}<br>'
         f"<small>{_text(host_line(replace(report.host, name='')))}</small></th>"
         f'<td><span class="verdict {report.verdict.value}">{report.verdict.value}</span></td>'
-        f"<td>{_findings(report)}</td></tr>\n"
+        f"<td>{_judgements(report)}</td></tr>\n"
         for report in reports
     )
     head = '<thead><tr><th scope="col">Host</th><th scope="col">Verdict</th><th scope="col">Why</th></tr></thead>'
@@ -121,11 +121,11 @@ def _verdicts(reports: Sequence[Report]) -> str:
     )
 
 
-def _findings(report: Report) -> str:
-    telling = [finding for finding in report.findings if finding.verdict.severity > 0]
+def _judgements(report: Report) -> str:
+    telling = [judgement for judgement in report.judgements if judgement.verdict.severity > 0]
     if not telling:
         return _text(report.sentence)
-    items = "".join(f"<li>{_text(finding.facet)}: {_text(finding.reason)}</li>" for finding in telling)
+    items = "".join(f"<li>{_text(judgement.facet)}: {_text(judgement.reason)}</li>" for judgement in telling)
     return f"<ul>{items}</ul>"
 
 

@@ -11,14 +11,14 @@ from hpc3.errors import printable
 from hpc3.fingerprint import Fingerprint
 
 from .check import FACETS, Report
-from .verdict import Finding, Side, Verdict, worst
+from .verdict import Judgement, Side, Verdict, worst
 
 SCHEMA = "hpc3.check/1"
 _NARROW = 10
 
 
 def report_text(report: Report, *, evidence: bool = False) -> str:
-    """Return a report for a person: host, image, one line per finding, the verdict last.
+    """Return a report for a person: host, image, one line per judgement, the verdict last.
 
     Args:
         report: what was found.
@@ -26,13 +26,13 @@ def report_text(report: Report, *, evidence: bool = False) -> str:
     """
     lines = [f"host   {host_line(report.host)}", f"image  {image_line(report)}"]
     for facet in FACETS:
-        for position, finding in enumerate(report.facet(facet)):
+        for position, judgement in enumerate(report.facet(facet)):
             name = facet if position == 0 else ""
-            lines.append(f"  {name:<{_NARROW}}{finding.verdict.value.upper():<{_NARROW}}{finding.reason}")
+            lines.append(f"  {name:<{_NARROW}}{judgement.verdict.value.upper():<{_NARROW}}{judgement.reason}")
             if evidence:
-                lines += [f"{'':{2 * _NARROW + 2}}{line}" for line in _evidence_lines(finding)]
-            if finding.remedy and finding.verdict is not Verdict.OK:
-                lines.append(f"{'':{2 * _NARROW + 2}}→ {finding.remedy}")
+                lines += [f"{'':{2 * _NARROW + 2}}{line}" for line in _evidence_lines(judgement)]
+            if judgement.remedy and judgement.verdict is not Verdict.OK:
+                lines.append(f"{'':{2 * _NARROW + 2}}→ {judgement.remedy}")
     lines.append(f"verdict: {report.verdict.value.upper()} - {report.sentence}")
     return "".join(f"{printable(line)}\n" for line in lines)
 
@@ -104,32 +104,32 @@ def reports_junit(reports: Iterable[Report]) -> str:
     return ElementTree.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
 
 
-def _add_outcome(case: ElementTree.Element, findings: tuple[Finding, ...]) -> Verdict:
-    verdict = worst(findings)
-    text = "\n".join(_xml(f"{finding.code}: {finding.reason}") for finding in findings)
+def _add_outcome(case: ElementTree.Element, judgements: tuple[Judgement, ...]) -> Verdict:
+    verdict = worst(judgements)
+    text = "\n".join(_xml(f"{judgement.code}: {judgement.reason}") for judgement in judgements)
     kind = {Verdict.FAILS: "failure", Verdict.UNKNOWN: "error"}.get(verdict)
     if kind:
-        outcome = ElementTree.SubElement(case, kind, type=findings[0].code, message=_xml(findings[0].reason))
+        outcome = ElementTree.SubElement(case, kind, type=judgements[0].code, message=_xml(judgements[0].reason))
         outcome.text = text
     else:
         ElementTree.SubElement(case, "system-out").text = text
     return verdict
 
 
-def _facet_document(name: str, findings: tuple[Finding, ...]) -> dict[str, Any]:
+def _facet_document(name: str, judgements: tuple[Judgement, ...]) -> dict[str, Any]:
     return {
         "facet": name,
-        "verdict": worst(findings).value,
-        "findings": [
+        "verdict": worst(judgements).value,
+        "judgements": [
             {
-                "verdict": finding.verdict.value,
-                "code": finding.code,
-                "reason": finding.reason,
-                "image": [_side_document(side) for side in finding.image],
-                "host": [_side_document(side) for side in finding.host],
-                "remedy": finding.remedy or None,
+                "verdict": judgement.verdict.value,
+                "code": judgement.code,
+                "reason": judgement.reason,
+                "image": [_side_document(side) for side in judgement.image],
+                "host": [_side_document(side) for side in judgement.host],
+                "remedy": judgement.remedy or None,
             }
-            for finding in findings
+            for judgement in judgements
         ],
     }
 
@@ -139,9 +139,9 @@ def _side_document(side: Side) -> dict[str, str]:
     return {"subject": side.subject, "value": side.value, **place}
 
 
-def _evidence_lines(finding: Finding) -> list[str]:
-    image = [f"image {side.subject} = {side.value or '(not stated)'}" + _from(side) for side in finding.image]
-    return image + [f"host  {side.subject} = {side.value or '(none)'}" for side in finding.host]
+def _evidence_lines(judgement: Judgement) -> list[str]:
+    image = [f"image {side.subject} = {side.value or '(not stated)'}" + _from(side) for side in judgement.image]
+    return image + [f"host  {side.subject} = {side.value or '(none)'}" for side in judgement.host]
 
 
 def _from(side: Side) -> str:
