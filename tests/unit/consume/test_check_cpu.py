@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hpc3.consume.facets.cpu import canonical_target, check_cpu, missing_flags
@@ -157,6 +157,7 @@ def test_aliases_lead_to_targets(row: dict[str, str]) -> None:
     assert canonical_target(row["name"]) == row["target"]
 
 
+@settings(deadline=None)  # other work on the machine does not count
 @given(st.sampled_from(sorted(known_targets())), st.sampled_from(sorted(known_targets())), st.data())
 def test_taking_a_flag_away_never_improves_the_verdict(target: str, on: str, data: st.DataObject) -> None:
     whole = cpu_of(on)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hpc3.cli import main
@@ -85,6 +85,7 @@ def terms(document: dict[str, Any]) -> list[dict[str, Any]]:
     return found
 
 
+@settings(deadline=None)  # other work on the machine does not count
 @given(
     st.sampled_from(sorted(known_targets())), st.sampled_from(["", "3.10", "6.1.2"]), st.sampled_from([{}, CUDA, ROCM])
 )

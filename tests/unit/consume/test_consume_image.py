@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hpc3.consume.check import check_image
@@ -19,6 +19,7 @@ from unit.consume.consumer_examples import PLAIN
 NAME = key("software.name")
 
 
+@settings(deadline=None)  # other work on the machine does not count
 @given(st.sets(st.sampled_from(PLACES), min_size=1))
 def test_the_most_trusted_place_wins(places: set[str]) -> None:
     image = image_of({place: {NAME: f"from-{place}"} for place in places})
@@ -80,6 +81,7 @@ def test_bad_documents(text: str) -> None:
 keys = st.sampled_from(sorted(vocabulary())) | st.text(max_size=5)
 
 
+@settings(deadline=None)  # other work on the machine does not count
 @given(st.dictionaries(keys, st.text(max_size=30), max_size=12))
 def test_any_annotations_get_an_answer(annotations: dict[str, str]) -> None:
     image = image_from_json(json.dumps(annotations), "f")
@@ -154,6 +156,7 @@ def test_tags(reference: str, expected: dict[str, str]) -> None:
         assert not any("gpu" in name or "mpi" in name for name in found)
 
 
+@settings(deadline=None)  # other work on the machine does not count
 @given(st.text(max_size=80))
 def test_any_reference_implies_only_well_formed_values(reference: str) -> None:
     image = image_of({}, reference=reference)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import archspec.cpu
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hpc3.errors import Hpc3Error, InputError
@@ -90,11 +90,13 @@ def outcome(text: str) -> str:
         return str(error)
 
 
+@settings(deadline=None)  # other work on the machine does not count
 @given(st.text(max_size=400))
 def test_any_text_is_read_or_refused_in_one_line(text: str) -> None:
     assert outcome(text).isprintable()
 
 
+@settings(deadline=None)  # other work on the machine does not count
 @given(
     st.lists(st.sampled_from(["vendor_id", "flags", "cpu", "isa", "CPU implementer", "CPU part", "uarch"])),
     st.text(max_size=60),
