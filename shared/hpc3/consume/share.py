@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import zlib
+from collections.abc import Iterator
 
 from hpc3.errors import InputError
 from hpc3.oci.edit import new_artifact
@@ -16,8 +17,9 @@ from .catalog import Catalog
 
 ARTIFACT_TYPE = "application/vnd.hpc3.catalog.v1"
 LAYER_TYPE = "application/vnd.hpc3.catalog.v1.lines+gzip"
-#: What the text may be when unpacked; 100,000 images are a quarter of it.
+#: What the text may be when unpacked; 100,000 images are less than half of it.
 _MOST_BYTES = 2**30
+_LONGEST_LINE = 4 * 2**20
 
 
 def push_catalog(catalog: Catalog, store: ImageStore, target: ImageReference) -> str:
@@ -46,17 +48,22 @@ def pull_catalog(catalog: Catalog, store: ImageStore, source: ImageReference) ->
     manifest = store.resolve(source)
     if manifest.artifact_type != ARTIFACT_TYPE or len(manifest.layers) != 1:
         raise InputError("is no catalog", where=str(source))
-    text = _unpacked(store.read_blob(manifest.layers[0]), str(source))
-    return catalog.put_lines(text.splitlines(), str(source))
+    return catalog.put_lines(_unpacked(store.read_blob(manifest.layers[0]), str(source)), str(source))
 
 
-def _unpacked(blob: bytes, where: str) -> str:
-    """Return the text in a gzip file, of bounded size."""
+def _unpacked(blob: bytes, where: str) -> Iterator[str]:
+    """Yield the lines in a gzip file, each and all of bounded size.
+
+    Raises:
+        InputError: the file is damaged or too large.
+    """
+    total = 0
     try:
         with gzip.GzipFile(fileobj=io.BytesIO(blob)) as stream:
-            data = stream.read(_MOST_BYTES + 1)
-        if len(data) > _MOST_BYTES:
-            raise InputError(f"unpacks to more than {_MOST_BYTES} bytes", where=where)
-        return data.decode("utf-8")
+            while line := stream.readline(_LONGEST_LINE + 1):
+                total += len(line)
+                if len(line) > _LONGEST_LINE or total > _MOST_BYTES:
+                    raise InputError(f"unpacks to more than {_MOST_BYTES} bytes, or to longer lines", where=where)
+                yield line.decode("utf-8")
     except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
         raise InputError("is damaged", where=where, remedy="pull it again, or ask its author") from error
