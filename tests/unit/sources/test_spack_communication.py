@@ -141,7 +141,7 @@ def test_abi(package: str, version: str, family: str, abi: str) -> None:
         ({"pmi": "pmi2"}, ("pmi2",), "hybrid"),
         ({"pmi": "cray"}, ("cray",), "hybrid"),
         ({"pmi": "pmix"}, ("pmix",), "hybrid"),
-        ({"pmi": "default"}, None, ""),
+        ({"pmi": "default"}, ("pmi1", "pmi2"), "hybrid"),
         ({}, None, ""),
     ],
 )
@@ -199,7 +199,7 @@ def test_what_is_stated_of_an_external_is_evidence() -> None:
         ("openmpi", {"fabrics": ["ucx"]}, ("ucx",)),
         ("openmpi", {"fabrics": ["ofi", "ucx"]}, ("libfabric", "ucx")),
         ("openmpi", {"fabrics": ["none"]}, ("shm", "tcp")),
-        ("openmpi", {"fabrics": ["psm2", "cma"]}, ("psm2", "shm")),
+        ("openmpi", {"fabrics": ["psm2", "cma"]}, ("psm2", "shm", "tcp")),
         ("mpich", {"netmod": "ofi", "device": "ch4"}, ("libfabric",)),
         ("mpich", {"netmod": "ucx"}, ("ucx",)),
         ("mpich", {"netmod": "tcp", "device": "ch3"}, ("tcp",)),
