@@ -181,19 +181,20 @@ def _checked(text: str, name: str) -> str:
     for line in text.split("\n"):
         if line.lstrip().startswith("%") or line.lower().startswith("bootstrap:"):
             raise InputError(f"Apptainer would read {line.strip()[:60]!r} as the begin of a section", where=where)
-        if _TEMPLATE.search(line):
-            raise InputError(f"Apptainer would replace the braces in {line.strip()[:60]!r}", where=where)
+    replaced = _TEMPLATE.search(text)
+    if replaced:
+        raise InputError(f"Apptainer would replace {replaced.group()[:60]!r}", where=where)
     return text
 
 
 def _label(key: str, value: str) -> str:
     """Return a label's line: the key up to the first blank, the value without blanks around it (``GetLabels``)."""
-    if not key or key.startswith(("#", "%")) or key.split() != [key] or _TEMPLATE.search(key):
+    if not key or key.startswith(("#", "%")) or key.split() != [key] or "{{" in key:
         raise InputError(f"{key[:80]!r} cannot be the name of a label in a definition file", where="labels")
-    if value != value.strip() or not _is_line(value) or _TEMPLATE.search(value):
+    if value != value.strip() or not _is_line(value) or "{{" in value:
         raise InputError(
             f"{value[:80]!r} cannot be the value of {key[:80]} in a definition file: it holds a line break, blanks "
-            "around it or braces that Apptainer replaces",
+            "around it or '{{', which Apptainer replaces",
             where="labels",
         )
     return f"    {key} {value}".rstrip()

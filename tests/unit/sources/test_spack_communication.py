@@ -135,18 +135,20 @@ def test_abi(package: str, version: str, family: str, abi: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("variants", "pmi", "mode"),
+    ("version", "variants", "pmi", "mode"),
     [
-        ({"pmi": "pmi"}, ("pmi1",), "hybrid"),
-        ({"pmi": "pmi2"}, ("pmi2",), "hybrid"),
-        ({"pmi": "cray"}, ("cray",), "hybrid"),
-        ({"pmi": "pmix"}, ("pmix",), "hybrid"),
-        ({"pmi": "default"}, ("pmi1", "pmi2"), "hybrid"),
-        ({}, None, ""),
+        ("4.3.2", {"pmi": "pmi"}, ("pmi1",), "hybrid"),
+        ("4.3.2", {"pmi": "pmi2"}, ("pmi2",), "hybrid"),
+        ("4.3.2", {"pmi": "cray"}, ("cray",), "hybrid"),
+        ("4.3.2", {"pmi": "pmix"}, ("pmix",), "hybrid"),
+        ("4.3.2", {"pmi": "default"}, ("pmi1", "pmi2"), "hybrid"),
+        ("4.1", {"pmi": "default"}, ("pmi1",), "hybrid"),
+        ("4.3.2", {"pmi": "of-a-site"}, None, ""),
+        ("4.3.2", {}, None, ""),
     ],
 )
-def test_pmi_of_mpich(variants: dict[str, object], pmi: tuple[str, ...] | None, mode: str) -> None:
-    found = mpi_of(*app_with("mpich", "4.3.2", variants=variants))
+def test_pmi_of_mpich(version: str, variants: dict[str, object], pmi: tuple[str, ...] | None, mode: str) -> None:
+    found = mpi_of(*app_with("mpich", version, variants=variants))
     assert (found.pmi, found.portability) == (pmi, mode)
 
 
