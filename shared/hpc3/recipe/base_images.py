@@ -48,8 +48,9 @@ def choose_base_images(facts: Facts, images: Images, *, follow_lock: bool) -> Ba
     of_lock = {component.os for component in facts.runtime().values()}
     for image, system in zip((build, final), (system_of_image(build), system_of_image(final))):
         if follow_lock and system is not None and of_lock != {system["os"]}:
+            names = " and ".join(sorted(of_lock))
             raise InputError(
-                f"the lock was concretized for {' and '.join(sorted(of_lock))}, but the image {image} is {system['os']}",
+                f"the lock was concretized for {names}, but the image {image} is {system['os']}",
                 where="spack.lock",
                 remedy=_TWO_WAYS_OUT,
             )

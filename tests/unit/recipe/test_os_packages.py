@@ -90,7 +90,7 @@ def test_given_as_nothing_means_that_the_base_image_has_it() -> None:
 
 
 def test_given_external_that_the_lock_does_not_have() -> None:
-    with pytest.raises(UsageError, match="--external opnmpi: .* no external .* openmpi"):
+    with pytest.raises(UsageError, match=r"--external opnmpi: .* no external .* openmpi"):
         map_externals(with_external(node("openmpi", external="/usr")), "debian", {"opnmpi": ("a",)})
 
 
