@@ -94,8 +94,11 @@ def answers(any_spack: Spack, tmp_path_factory: pytest.TempPathFactory) -> dict[
         copy = home / name.replace("/", "-")
         shutil.copytree(folder, copy, copy_function=shutil.copyfile)
         copies[str(copy)] = copy
-    found = any_spack.ask(QUESTIONS, *copies)
-    assert isinstance(found, dict)
+    # Up to 0.23 a process keeps the package repositories of its first environment: who has their own is asked apart.
+    private = [folder for folder in copies if "repos:" in (copies[folder] / "spack.yaml").read_text("utf-8")]
+    found: dict[str, Any] = {}
+    for folders in ([folder for folder in copies if folder not in private], *([folder] for folder in private)):
+        found.update(any_spack.ask(QUESTIONS, *folders))
     return {copies[folder]: answer for folder, answer in found.items()}
 
 
