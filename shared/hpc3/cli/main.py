@@ -65,7 +65,8 @@ def guarded(run_verb: Callable[[], int], complain: Callable[[str, int], int]) ->
     """Run a verb and return its exit code; ``complain(line, exit_code)`` is told of an error and returns the code."""
     try:
         code = run_verb()
-        sys.stdout.flush()  # a closed pipe shows here, not in the interpreter's last breath
+        if sys.stdout is not None:
+            sys.stdout.flush()  # a closed pipe shows here, not in the interpreter's last breath
     except Hpc3Error as error:
         return complain(str(error), error.exit_code)
     except BrokenPipeError:
@@ -85,7 +86,8 @@ def guarded(run_verb: Callable[[], int], complain: Callable[[str, int], int]) ->
 
 def complain(line: str, exit_code: int) -> int:
     """Print one error line to stderr and return the exit code."""
-    print(f"hpc3: error: {line}", file=sys.stderr)
+    if sys.stderr is not None:  # print would take stdout instead
+        print(f"hpc3: error: {line}", file=sys.stderr)
     return exit_code
 
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from hpc3.errors import InputError
+from hpc3.errors import InputError, UsageError
 from hpc3.facts import Component, Facts
 from hpc3.request import OsPackages
 from hpc3.tables import Row, rows
@@ -46,7 +46,13 @@ def map_externals(facts: Facts, family: str, given: Mapping[str, tuple[str, ...]
 
     Raises:
         InputError: an external is neither in the table nor given.
+        UsageError: one is given that the lock does not have.
     """
+    names = sorted({component.name for component in facts.components.values() if component.external is not None})
+    for name in given:
+        if name not in names:
+            listed = ", ".join(names) or "none"
+            raise UsageError(f"--external {name}: the lock has no external of that name; its externals: {listed}")
     build: set[str] = set()
     final: set[str] = set()
     unmapped: list[Component] = []
