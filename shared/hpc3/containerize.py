@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from .annotations import Annotations, annotations_for
-from .errors import InputError
+from .errors import InputError, UsageError
 from .recipe.apptainer import render_definition
 from .recipe.dockerfile import render_dockerfile
 from .recipe.spack import SpackPlanInput, plan_spack_image
@@ -49,9 +49,12 @@ def recipe_from_source(source: Source, options: RecipeOptions) -> Recipe:
 
     Raises:
         InputError: the source cannot become an image, or not as it is asked for.
+        UsageError: options that do not fit together.
     """
     if source.request is None:
         raise InputError("there is no spack.yaml beside the lock: it says how the image is to be")
+    if options.in_build and options.picked:
+        raise UsageError("--root picks roots of a lock, which --concretize-in-build does not build from")
     annotations = annotations_for(source.facts)
     plan = plan_spack_image(
         SpackPlanInput(

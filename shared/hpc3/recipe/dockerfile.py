@@ -103,7 +103,7 @@ def _run(lines: list[str], mounts: tuple[Mount, ...], lint: tuple[str, ...]) -> 
     options = [f"--mount=type={mount.kind},id={mount.id},target={mount.target}" for mount in mounts]
     # Assignments and statements alike end with &&: the first that fails ends the step.
     first = "RUN " + (CONTINUED + "    ").join([*options, ""]) if options else "RUN "
-    return head + first + f"{CONTINUED} && ".join(line.replace("\n", CONTINUED) for line in lines)
+    return head + first + f"{CONTINUED} && ".join(lines)
 
 
 def _tail(plan: Plan) -> str:

@@ -27,9 +27,9 @@ def run_lines(run: Run) -> list[str]:
 
 
 def statement_text(statement: Statement) -> str:
-    """Return one statement as shell text; its lines are joined by the renderer."""
+    """Return one statement as shell text."""
     if isinstance(statement, Shell):
-        return statement.text
+        return statement.text.replace("\n", CONTINUED)
     return " ".join(word_text(word) for word in statement)
 
 

@@ -42,11 +42,10 @@ _SPACK_URL = "https://github.com/spack/spack.git"
 _PACKAGES_URL = "https://github.com/spack/spack-packages.git"
 
 #: What a view gives to the environment where no Spack can be asked: ``prefix_inspections`` of Spack's
-#: etc/spack/defaults/modules.yaml (0.22 to 1.1), the same for every package.
+#: etc/spack/defaults/modules.yaml (0.22 to 1.1), the same for every package. MANPATH is left out: man finds the pages
+#: beside a folder of PATH, and a MANPATH would hide the system's own.
 _VIEW_ENVIRONMENT = (
-    EnvironmentChange("prepend", "ACLOCAL_PATH", f"{VIEW_PATH}/share/aclocal"),
     EnvironmentChange("prepend", "CMAKE_PREFIX_PATH", VIEW_PATH),
-    EnvironmentChange("prepend", "MANPATH", f"{VIEW_PATH}/share/man"),
     EnvironmentChange("prepend", "PATH", f"{VIEW_PATH}/bin"),
     EnvironmentChange("prepend", "PKG_CONFIG_PATH", f"{VIEW_PATH}/lib/pkgconfig:{VIEW_PATH}/lib64/pkgconfig"),
 )

@@ -142,6 +142,8 @@ def _abi_row(implementation: str, component: Component) -> Row | None:
 def _pmi(provider: Component, components: Mapping[str, Component]) -> tuple[str, ...] | None:
     found: set[str] = set()
     for row in rows("mpi_pmi"):
+        if provider.external is not None and row["variant"]:
+            continue  # as in _gpu_aware: an external's variants may be defaults
         if row["package"] == provider.name and holds_for(row, provider.version) and _has_variant(provider, row):
             found.update(row["pmi"])
     if "pmix" in found:
@@ -154,6 +156,8 @@ def _pmi(provider: Component, components: Mapping[str, Component]) -> tuple[str,
 
 
 def _gpu_aware(provider: Component) -> tuple[str, ...] | None:
+    if provider.external is not None:
+        return None  # the concretizer fills an external's unstated variants with defaults: nobody looked
     stated = {name: provider.variants[name] for name in ("cuda", "rocm", "level_zero") if name in provider.variants}
     if not stated:
         return None
@@ -163,10 +167,13 @@ def _gpu_aware(provider: Component) -> tuple[str, ...] | None:
 
 def _frameworks(provider: Component) -> tuple[str, ...] | None:
     """Return the frameworks that the provider's variants state; None where no value of them has a row."""
+    is_external = provider.external is not None
     found = {
         framework
         for row in rows("mpi_transports")
         if row["package"] == provider.name and row["value"] in _values(provider, row["variant"])
+        # The default on an external is the concretizer's filling, not what somebody stated.
+        if not (is_external and row.get("is_default"))
         for framework in row["frameworks"]
     }
     return tuple(sorted(found)) or None
