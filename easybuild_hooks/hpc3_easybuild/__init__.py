@@ -19,7 +19,7 @@ from typing import Any
 __all__ = ["collect", "emit"]
 
 
-def collect(easyblock: Any, filepath: str) -> None:  # noqa: ANN401 - EasyBuild has no types
+def collect(easyblock: Any, filepath: str) -> None:
     """Write the record beside the installation whose module file is being written; never fails a build.
 
     Args:

@@ -23,7 +23,7 @@ _TOOLCHAIN_OPTIONS = ("usempi", "openmp", "optarch", "pic", "lowopt", "noopt", "
 _DESCRIPTION_LIMIT = 2048
 
 
-def module_entry(easyconfig: Any) -> dict[str, Any]:  # noqa: ANN401 - EasyBuild has no types
+def module_entry(easyconfig: Any) -> dict[str, Any]:
     """Return what an easyconfig states of the module that it installs.
 
     Args:
@@ -65,12 +65,12 @@ def module_entry(easyconfig: Any) -> dict[str, Any]:  # noqa: ANN401 - EasyBuild
         }
 
 
-def _easyblock(easyconfig: Any) -> str:  # noqa: ANN401
+def _easyblock(easyconfig: Any) -> str:
     found = get_easyblock_class(easyconfig.easyblock, name=easyconfig.name, error_on_missing_easyblock=False)
     return found.__name__ if found else ""
 
 
-def _toolchain_entry(toolchain: Any) -> dict[str, Any]:  # noqa: ANN401
+def _toolchain_entry(toolchain: Any) -> dict[str, Any]:
     """Return the toolchain: families are EasyBuild's own (``GCC``, ``OpenMPI``), empty for none."""
     options = getattr(toolchain, "options", {})
     system = bool(toolchain.is_system_toolchain())
@@ -87,7 +87,7 @@ def _toolchain_entry(toolchain: Any) -> dict[str, Any]:  # noqa: ANN401
     }
 
 
-def _family(toolchain: Any, which: str) -> str:  # noqa: ANN401
+def _family(toolchain: Any, which: str) -> str:
     try:
         return str(getattr(toolchain, which)() or "")
     except (EasyBuildError, NotImplementedError):  # a toolchain that has no such part says so by an error
@@ -98,7 +98,7 @@ def _plain(value: object) -> bool | str:
     return value if isinstance(value, bool) else text(value)
 
 
-def _dependencies(easyconfig: Any) -> list[dict[str, Any]]:  # noqa: ANN401
+def _dependencies(easyconfig: Any) -> list[dict[str, Any]]:
     """Return the edges by module name, the toolchain's among them (EasyBuild does not list it)."""
     found: dict[str, dict[str, Any]] = {}
     # Versions over which a build iterates are loaded one at a time by whoever uses the module: they are run-time edges.
@@ -118,11 +118,11 @@ def _dependencies(easyconfig: Any) -> list[dict[str, Any]]:  # noqa: ANN401
     return [found[name] for name in sorted(found)]
 
 
-def _module_of(dependency: Any) -> str:  # noqa: ANN401
+def _module_of(dependency: Any) -> str:
     return text(dependency.get("full_mod_name") or ActiveMNS().det_full_module_name(dependency))
 
 
-def _external(dependency: Any) -> dict[str, Any] | None:  # noqa: ANN401
+def _external(dependency: Any) -> dict[str, Any] | None:
     """Return what the site's metadata says of an external module; None for one that EasyBuild installs."""
     if not dependency.get("external_module"):
         return None
@@ -133,13 +133,13 @@ def _external(dependency: Any) -> dict[str, Any] | None:  # noqa: ANN401
     return {"prefix": text(metadata.get("prefix") or ""), "provides": provides}
 
 
-def _capabilities(easyconfig: Any, name: str) -> list[str]:  # noqa: ANN401
+def _capabilities(easyconfig: Any, name: str) -> list[str]:
     """Return the GPU architectures that the build is told; the option goes before the easyconfig, as in EasyBuild."""
     values = build_option(name, default=None) or easyconfig.get(name) or []
     return sorted({text(value) for value in ([values] if isinstance(values, str) else values)})
 
 
-def _license(easyconfig: Any) -> str:  # noqa: ANN401
+def _license(easyconfig: Any) -> str:
     """Return the class name of the easyconfig's ``software_license``; empty where it states none."""
     value = easyconfig["software_license"]
     if not value:
@@ -147,22 +147,21 @@ def _license(easyconfig: Any) -> str:  # noqa: ANN401
     return text(value if isinstance(value, str) else type(value).__name__)
 
 
-def _os_dependencies(easyconfig: Any) -> list[list[str]]:  # noqa: ANN401
+def _os_dependencies(easyconfig: Any) -> list[list[str]]:
     """Return what the operating system must have: one list of alternatives for each."""
     needed = easyconfig["osdependencies"] or []
     return [[text(need)] if isinstance(need, str) else [text(name) for name in need] for need in needed]
 
 
-def _module_variables(easyconfig: Any) -> dict[str, str]:  # noqa: ANN401
+def _module_variables(easyconfig: Any) -> dict[str, str]:
     """Return the variables that the module sets because the easyconfig says so."""
     found = easyconfig["modextravars"] or {}
     return {
-        text(name): text(value["value"] if isinstance(value, dict) else value)
-        for name, value in sorted(found.items())
+        text(name): text(value["value"] if isinstance(value, dict) else value) for name, value in sorted(found.items())
     }
 
 
-def _module_paths(easyconfig: Any) -> dict[str, list[str]]:  # noqa: ANN401
+def _module_paths(easyconfig: Any) -> dict[str, list[str]]:
     """Return the folders below the installation that the module puts in front of a path variable."""
     found: dict[str, list[str]] = {}
     for name, value in sorted((easyconfig["modextrapaths"] or {}).items()):

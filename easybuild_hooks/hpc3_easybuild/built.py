@@ -60,7 +60,7 @@ def _reported(folder: Path, name: str) -> dict[str, Any] | None:
     }
 
 
-def _parsed_optarch(value: str) -> Any:  # noqa: ANN401 - a string or a string by compiler, as EasyBuild parses it
+def _parsed_optarch(value: str) -> Any:
     if ":" not in value:
         return text(value)
     return {text(name): text(flags) for name, _, flags in (part.partition(":") for part in value.split(";"))}

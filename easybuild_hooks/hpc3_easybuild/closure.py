@@ -72,7 +72,7 @@ class Planned:
     files: tuple[LocalFile, ...]
 
 
-def plan_of(easyconfig: Any, known: Mapping[str, Any]) -> Planned:  # noqa: ANN401 - EasyBuild has no types
+def plan_of(easyconfig: Any, known: Mapping[str, Any]) -> Planned:
     """Return the plan of a requested easyconfig and its whole closure.
 
     Args:
@@ -116,11 +116,10 @@ def completed(planned: Planned) -> dict[str, Any]:
     installed = all(entry["installed"] for entry in record["modules"] if entry["runtime"])
     record["state"] = "installed" if installed else "planned"
     record["environment"] = module_environment(record["load"]) if installed else None
-    record["faults"] = []
     return record
 
 
-def installation_record(easyconfig: Any) -> dict[str, Any]:  # noqa: ANN401
+def installation_record(easyconfig: Any) -> dict[str, Any]:
     """Return what is kept beside an installation: the entry of its module and the session that built it."""
     return {
         "format": f"{FORMAT}-installation",
@@ -148,14 +147,14 @@ def closure_of(easyconfigs: Iterable[Any], known: Mapping[str, Any]) -> dict[str
     return found
 
 
-def _needed(easyconfig: Any) -> list[Any]:  # noqa: ANN401
+def _needed(easyconfig: Any) -> list[Any]:
     dependencies = [dep for dep in easyconfig.dependencies() if not dep.get("external_module")]
     if not easyconfig.toolchain.is_system_toolchain():
         dependencies.append(easyconfig.toolchain.as_dict())
     return dependencies
 
 
-def _parsed(dependency: Any, parent: Any, known: Mapping[str, Any]) -> Any:  # noqa: ANN401
+def _parsed(dependency: Any, parent: Any, known: Mapping[str, Any]) -> Any:
     name = dependency.get("full_mod_name") or ActiveMNS().det_full_module_name(dependency)
     if name in known:
         return known[name]
@@ -180,7 +179,7 @@ def runtime_modules(entries: Mapping[str, Mapping[str, Any]], roots: Iterable[st
     return found
 
 
-def load_chain(easyconfig: Any, entries: Mapping[str, Mapping[str, Any]]) -> dict[str, list[str]]:  # noqa: ANN401
+def load_chain(easyconfig: Any, entries: Mapping[str, Mapping[str, Any]]) -> dict[str, list[str]]:
     """Return how the module is loaded: ``paths`` to use (below the modules' folder), then ``modules`` in order.
 
     In a hierarchical naming scheme a module becomes visible when the one that extends the path to it is loaded.

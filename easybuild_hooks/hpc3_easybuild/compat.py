@@ -27,7 +27,7 @@ def easybuild_versions() -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def unresolved_templates_allowed(easyconfig: Any) -> Iterator[None]:  # noqa: ANN401 - EasyBuild has no types
+def unresolved_templates_allowed(easyconfig: Any) -> Iterator[None]:
     """Let ``easyconfig[key]`` return what cannot be resolved outside of a build (``%(installdir)s``) as it is.
 
     5.0 made it an error and brought the way around it; 4.9 returns it as it is.

@@ -14,17 +14,20 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hpc3.errors import Hpc3Error, printable
 
 from .local_files import LocalFile
 
+if TYPE_CHECKING:  # what makes the products is imported when there is something to make them from
+    from hpc3.sources.source import Source
 
-def write_folder(output: Path, record: dict[str, Any], files: Iterable[LocalFile]) -> tuple[Path, list[str]]:
+
+def write_folder(output: Path, record: Mapping[str, Any], files: Iterable[LocalFile]) -> tuple[Path, list[str]]:
     """Write the folder of a requested easyconfig below ``output``.
 
-    A product that cannot be made (two MPIs, say) is left out, and the record says why.
+    A product that cannot be made (two MPIs, say) is left out, and ``faults.json`` says why.
 
     Returns:
         The folder, and the faults.
@@ -32,7 +35,7 @@ def write_folder(output: Path, record: dict[str, Any], files: Iterable[LocalFile
     Raises:
         OSError: the folder cannot be written.
     """
-    from hpc3.sources.easybuild_record import facts_from_record, parse_record
+    from hpc3.sources.easybuild_source import source_from_record
 
     folder = output / _folder_name(record)
     folder.mkdir(parents=True, exist_ok=True)
@@ -40,27 +43,34 @@ def write_folder(output: Path, record: dict[str, Any], files: Iterable[LocalFile
     for file in files:
         if file.path is not None and file.place in wanted:
             _copy(file.path, folder / file.place)
-    faults: list[str] = []
     data = encoded(record)
+    _write(folder / "record.json", data)
+    faults: list[str] = []
     try:
-        facts = facts_from_record(parse_record(data))
+        source = source_from_record(data, folder / "record.json")
     except Hpc3Error as error:
         faults.append(str(error))
     else:
-        for name, product in _products(facts, data).items():
+        for name, product in _products(source).items():
             try:
-                _write(folder / name, product())
+                _write(folder / name, product().encode("utf-8"))
             except Hpc3Error as error:
                 faults.append(f"{name}: {error}")
-    record["faults"] = faults
-    _write(folder / "record.json", encoded(record))
+    _write_faults(folder / "faults.json", faults)
     return folder, faults
 
 
-def write_fault(output: Path, what: str, error: Exception) -> None:
+def _write_faults(path: Path, faults: list[str]) -> None:
+    if faults:
+        write_json(path, {"format": "hpc3-easybuild-faults", "version": 1, "faults": faults})
+    else:
+        path.unlink(missing_ok=True)
+
+
+def write_fault(output: Path, what: str, reason: str) -> None:
     """Leave a file that says what was not recorded, and why."""
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", what)[:100].strip(".-")
-    fault = {"format": "hpc3-easybuild-fault", "version": 1, "of": what, "fault": printable(str(error))}
+    fault = {"format": "hpc3-easybuild-fault", "version": 1, "of": what, "fault": printable(reason)}
     # Where even this cannot be written, the warning on the terminal has said it.
     with contextlib.suppress(OSError):
         write_json(output / f"{name}.fault.json", fault)
@@ -81,8 +91,17 @@ def encoded(document: Mapping[str, Any]) -> bytes:
     return (json.dumps(document, indent=1, ensure_ascii=True) + "\n").encode("ascii")
 
 
-def _products(facts: Any, record: bytes) -> dict[str, Callable[[], bytes]]:  # noqa: ANN401
-    return {}
+def _products(source: Source) -> dict[str, Callable[[], str]]:
+    from hpc3.annotations import annotations_for
+    from hpc3.containerize import RecipeOptions, annotations_json, recipe_from_source
+    from hpc3.sbom import cyclonedx_sbom, spdx_sbom
+
+    return {
+        "annotations.json": lambda: annotations_json(annotations_for(source.facts)),
+        "Dockerfile": lambda: recipe_from_source(source, RecipeOptions()).text,
+        "sbom.cdx.json": lambda: cyclonedx_sbom(source.facts),
+        "sbom.spdx.json": lambda: spdx_sbom(source.facts),
+    }
 
 
 def _folder_name(record: Mapping[str, Any]) -> str:
@@ -103,7 +122,7 @@ def _write(target: Path, data: bytes) -> None:
 
 
 @contextlib.contextmanager
-def _replacing(target: Path) -> Any:  # noqa: ANN401
+def _replacing(target: Path) -> Any:
     handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
     os.close(handle)
     temporary = Path(name)

@@ -9,14 +9,11 @@ import sys
 
 # Installed by pip into EasyBuild's Python there is nothing to add. From a checkout, or from another environment, the
 # folders come last: they must not hide a package of EasyBuild's own.
-_PACKAGES = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))  # noqa: PTH100, PTH120 - see above
-for _folder in (_PACKAGES, os.path.join(os.path.dirname(_PACKAGES), "shared")):  # noqa: PTH118, PTH120
-    if os.path.isdir(_folder) and _folder not in sys.path:  # noqa: PTH112
+_PACKAGES = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+for _folder in (_PACKAGES, os.path.join(os.path.dirname(_PACKAGES), "shared")):
+    if os.path.isdir(_folder) and _folder not in sys.path:
         sys.path.append(_folder)
 
-if sys.version_info >= (3, 9):
-    from hpc3_easybuild.session import hooks_of_session
+from hpc3_easybuild.session import hooks_of_session
 
-    globals().update(hooks_of_session())
-else:
-    sys.stderr.write("WARNING: hpc3's hooks need EasyBuild to run on Python 3.9 or newer: nothing is recorded\n")
+globals().update(hooks_of_session())

@@ -51,7 +51,7 @@ def find_local_files(easyconfigs: Mapping[str, Any]) -> list[LocalFile]:
     return [found[place] for place in sorted(found)]
 
 
-def _materials(easyconfig: Any, *, local: bool) -> Iterator[tuple[str, str | None]]:  # noqa: ANN401
+def _materials(easyconfig: Any, *, local: bool) -> Iterator[tuple[str, str | None]]:
     with unresolved_templates_allowed(easyconfig):
         if local:
             yield from ((patch["name"], None) for patch in patches_of(easyconfig))
@@ -63,7 +63,7 @@ def _add(found: dict[str, LocalFile], folder: str, name: str, path: Path | None)
         found[f"{folder}/{name}"] = LocalFile(f"{folder}/{name}", path)
 
 
-def _find(name: str, easyconfig: Any) -> Path | None:  # noqa: ANN401
+def _find(name: str, easyconfig: Any) -> Path | None:
     """Look where EasyBuild looks first: beside the easyconfig, then in the source paths."""
     letter = letter_dir_for(easyconfig.name)
     folders = [Path(easyconfig.path).parent]
@@ -79,7 +79,9 @@ def _paths_of_option(option: str) -> Iterable[Path]:
         if name == option:
             for word in shlex.split(value):
                 for pattern in word.split(","):
-                    yield from (Path(path) for path in sorted(glob.glob(pattern)) if Path(path) != own)
+                    # EasyBuild takes patterns of absolute paths, which Path.glob does not.
+                    found = sorted(glob.glob(pattern))  # noqa: PTH207
+                    yield from (Path(path) for path in found if Path(path) != own)
 
 
 def digest(file: LocalFile) -> str:

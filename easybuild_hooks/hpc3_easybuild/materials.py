@@ -19,13 +19,13 @@ def text(value: object, limit: int = TEXT_LIMIT) -> str:
     return clean if len(clean) <= limit else clean[: limit - 1] + "…"
 
 
-def sources_of(easyconfig: Any) -> list[dict[str, Any]]:  # noqa: ANN401 - EasyBuild has no types
+def sources_of(easyconfig: Any) -> list[dict[str, Any]]:
     """Return the sources: ``name``, ``urls`` (where it may be fetched), ``sha256`` (empty when not stated)."""
     sources = _listed(easyconfig["sources"])
     return _sources(sources, _listed(easyconfig["source_urls"]), _checksums(easyconfig))
 
 
-def patches_of(easyconfig: Any) -> list[dict[str, str]]:  # noqa: ANN401
+def patches_of(easyconfig: Any) -> list[dict[str, str]]:
     """Return the patches: ``name`` and ``sha256``; EasyBuild lists their checksums after those of the sources."""
     checksums = _checksums(easyconfig)[len(_listed(easyconfig["sources"])) :]
     names = [_name(patch) for patch in _listed(easyconfig["patches"])]
@@ -36,7 +36,7 @@ def patches_of(easyconfig: Any) -> list[dict[str, str]]:  # noqa: ANN401
     ]
 
 
-def parts_of(easyconfig: Any) -> list[dict[str, Any]]:  # noqa: ANN401
+def parts_of(easyconfig: Any) -> list[dict[str, Any]]:
     """Return the parts of a ``Bundle``: each is software of its own inside one installation."""
     found = []
     for part in _listed(easyconfig.get("components"))[:LIST_LIMIT]:
@@ -50,7 +50,7 @@ def parts_of(easyconfig: Any) -> list[dict[str, Any]]:  # noqa: ANN401
     return found
 
 
-def extensions_of(easyconfig: Any, easyblock: str) -> list[dict[str, Any]]:  # noqa: ANN401
+def extensions_of(easyconfig: Any, easyblock: str) -> list[dict[str, Any]]:
     """Return the extensions: ``name``, ``version``, ``class`` (the easyblock that installs it), ``sha256``."""
     default_class = easyconfig["exts_defaultclass"] or easyblock
     defaults = easyconfig["exts_default_options"] or {}
@@ -112,14 +112,18 @@ def _urls(source: object, urls: Sequence[Any], name: str) -> list[str]:
         return [text(source[0])]
     if _is_url(remote):
         return [remote]
-    return [text(f"{str(url).rstrip('/')}/{remote}" if not str(url).endswith("=") else f"{url}{remote}") for url in urls if _is_url(url)][:8]
+    return [
+        text(f"{str(url).rstrip('/')}/{remote}" if not str(url).endswith("=") else f"{url}{remote}")
+        for url in urls
+        if _is_url(url)
+    ][:8]
 
 
 def _is_url(value: object) -> bool:
     return isinstance(value, str) and value.startswith(("https://", "http://", "ftp://"))
 
 
-def _checksums(easyconfig: Any) -> list[Any]:  # noqa: ANN401
+def _checksums(easyconfig: Any) -> list[Any]:
     return _listed(easyconfig["checksums"])
 
 
@@ -139,7 +143,7 @@ def _filled(options: Mapping[str, Any], name: str, version: str) -> Mapping[str,
     """Return a part's options with its own name and version in the templates, as ``Bundle`` fills them."""
     values = {"%(name)s": name, "%(version)s": version, "%(namelower)s": name.lower()}
 
-    def fill(value: Any) -> Any:  # noqa: ANN401
+    def fill(value: Any) -> Any:
         if isinstance(value, str):
             for template, replacement in values.items():
                 value = value.replace(template, replacement)

@@ -13,8 +13,10 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from easybuild.tools.build_log import print_msg, print_warning
+from easybuild.tools.build_log import EasyBuildError, print_msg, print_warning
 from easybuild.tools.config import build_option
+
+from hpc3.errors import Hpc3Error
 
 from .compat import known_hooks
 
@@ -37,18 +39,18 @@ class Session:
         self._warned = False
         self._at_exit = False
 
-    def parsed(self, easyconfig: Any, *_args: Any, **_kwargs: Any) -> None:  # noqa: ANN401 - EasyBuild has no types
+    def parsed(self, easyconfig: Any, *_args: Any, **_kwargs: Any) -> None:
         """``parse_hook``: keep the easyconfig; it is complete only later."""
         self._parsed.append(easyconfig)
         if not self._at_exit:  # a dry run calls no other hook
             self._at_exit = True
             atexit.register(self._guarded, self._planned, "the plan")
 
-    def loop_starts(self, easyconfigs: list[dict[str, Any]], *_args: Any, **_kwargs: Any) -> None:  # noqa: ANN401
+    def loop_starts(self, easyconfigs: list[dict[str, Any]], *_args: Any, **_kwargs: Any) -> None:
         """``pre_build_and_install_loop_hook``: plan what was asked for."""
         self._guarded(lambda: self._plan(easyconfigs), "the plan")
 
-    def module_written(self, easyblock: Any, filepath: str, *_args: Any, **_kwargs: Any) -> None:  # noqa: ANN401
+    def module_written(self, easyblock: Any, filepath: str, *_args: Any, **_kwargs: Any) -> None:
         """``module_write_hook``: write the record beside the installation.
 
         EasyBuild calls it for temporary modules too, and when it only pretends.
@@ -57,7 +59,7 @@ class Session:
             return
         self._guarded(lambda: _record_installation(easyblock), easyblock.full_mod_name)
 
-    def loop_ended(self, results: list[tuple[Any, dict[str, Any]]], *_args: Any, **_kwargs: Any) -> None:  # noqa: ANN401
+    def loop_ended(self, results: list[tuple[Any, dict[str, Any]]], *_args: Any, **_kwargs: Any) -> None:
         """``post_build_and_install_loop_hook``: write the folders of what was asked for and is installed."""
         if any(build_option(option) for option in ("extended_dry_run", "stop", "sanity_check_only")):
             return
@@ -111,11 +113,12 @@ class Session:
         """Run a step of ours: a fault of ours is one warning, a file that says so, and never a failed build."""
         try:
             step()
-        except Exception as error:  # noqa: BLE001 - whatever it is, the build goes on
-            self._warn(f"hpc3: {what} is not recorded: {error}")
+        except Exception as error:
+            reason = _reason(error)
+            self._warn(f"hpc3: {what} is not recorded: {reason}")
             from .folder import write_fault
 
-            write_fault(self._output, what, error)
+            write_fault(self._output, what, reason)
 
     def _warn(self, line: str) -> None:
         if not self._warned:
@@ -123,7 +126,7 @@ class Session:
             print_warning(" ".join(line.split())[:500])
 
 
-def _record_installation(easyblock: Any) -> None:  # noqa: ANN401
+def _record_installation(easyblock: Any) -> None:
     from .built import FILE
     from .closure import installation_record
     from .folder import write_json
@@ -133,12 +136,19 @@ def _record_installation(easyblock: Any) -> None:  # noqa: ANN401
     write_json(folder / FILE, installation_record(easyblock.cfg))
 
 
+def _reason(error: Exception) -> str:
+    """Return what went wrong: an error made for people is a sentence, any other needs its type to say anything."""
+    if isinstance(error, (EasyBuildError, Hpc3Error)):
+        return str(error)
+    return f"{type(error).__name__}: {error}"
+
+
 def output_folder() -> Path:
     """Return the folder that ``$HPC3_OUTPUT`` names (default ``./hpc3``)."""
     return Path(os.environ.get("HPC3_OUTPUT") or "hpc3").absolute()
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def running_session() -> Session:
     """Return the session of this process."""
     return Session()

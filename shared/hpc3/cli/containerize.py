@@ -39,6 +39,9 @@ def add_recipe_arguments(parser: argparse.ArgumentParser) -> None:
         help="OS packages, with commas, that give the external NAME; none: the base image has it (repeat)",
     )
     parser.add_argument(
+        "--image", metavar="IMAGE", default="", help="base image of both stages, for an easyconfig or a record"
+    )
+    parser.add_argument(
         "--concretize-in-build",
         action="store_true",
         help="concretize in the build stage, for its system; label only what holds whatever comes out",
@@ -69,7 +72,11 @@ def options_from_arguments(args: argparse.Namespace) -> RecipeOptions:
             raise UsageError(f"--external {text}: NAME=PACKAGE[,PACKAGE…] is needed")
         externals[name] = tuple(package for package in packages.split(",") if package)
     return RecipeOptions(
-        format=args.format or "", externals=externals, picked=bool(args.root), in_build=args.concretize_in_build
+        format=args.format or "",
+        externals=externals,
+        picked=bool(args.root),
+        in_build=args.concretize_in_build,
+        image=args.image,
     )
 
 

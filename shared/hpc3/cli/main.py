@@ -18,6 +18,7 @@ VERBS: dict[str, str] = {
     "annotations": "the annotations of an image built from a source",
     "containerize": "a conformant, annotated Dockerfile or Apptainer definition",
     "sbom": "the software bill of materials of a source",
+    "easybuild-hooks": "the path of the hooks file, for eb --hooks",
 }
 
 

@@ -14,7 +14,7 @@ from .output import talk
 def add_source_arguments(parser: argparse.ArgumentParser) -> None:
     """Add SOURCE, ``--root`` and ``-o``."""
     parser.add_argument(
-        "source", metavar="SOURCE", type=Path, help="a spack.lock, a folder with one, or a facts document"
+        "source", metavar="SOURCE", type=Path, help="a spack.lock, a folder with one, an easyconfig, a record or facts"
     )
     parser.add_argument(
         "--root",

@@ -19,11 +19,10 @@ from hpc3.request import (
 from hpc3.tables import Row
 
 from .base_images import BaseImages, choose_base_images
-from .contract import DOCUMENTS_PATH, NVIDIA_ENVIRONMENT, merged_environment, profile_script
+from .contract import DOCUMENTS_PATH, NVIDIA_ENVIRONMENT, merged_environment
 from .easybuild_packages import packages_for, prerequisites_for
 from .easybuild_steps import (
     INDEX_ARGUMENT,
-    MODULES_PROFILE,
     SOURCES_ARGUMENT,
     VERSION_ARGUMENT,
     bootstrap_easybuild,
@@ -32,7 +31,7 @@ from .easybuild_steps import (
     forget_builder,
     install,
     interactive_shells,
-    modules_script,
+    login_script,
 )
 from .easybuild_target import optarch_for
 from .os_packages import MIRROR_ARGUMENT, StagePackages, install_step, package_manager_for
@@ -146,17 +145,18 @@ def _build_steps(
     names = (*prerequisites["build"], *packages.build)
     steps: list[Step | None] = [
         install_step("What EasyBuild needs, and what the easyconfigs need of the system", manager, names, update=True),
-        bootstrap_easybuild(prerequisites),
+        bootstrap_easybuild(),
         *copy_files(request),
         install(request, prerequisites, optarch_for(_target(wanted), request)),
         drop_build_only(request),
         forget_builder(),
         *(
-            Write(f"What is in the image: {name}", f"{DOCUMENTS_PATH}/{name}", content, packed=name != "annotations.json")
+            Write(
+                f"What is in the image: {name}", f"{DOCUMENTS_PATH}/{name}", content, packed=name != "annotations.json"
+            )
             for name, content in sorted(wanted.documents.items())
         ),
-        profile_script(environment),
-        modules_script(request, prerequisites),
+        login_script(environment, request, prerequisites),
     ]
     return tuple(step for step in steps if step is not None)
 
@@ -179,7 +179,7 @@ def _final_steps(prerequisites: Row, packages: StagePackages, manager: Row) -> t
         Copy("The runtime closure", (EASYBUILD_SOFTWARE,), f"{EASYBUILD_SOFTWARE}/", "build"),
         Copy("Its modules", (EASYBUILD_MODULES,), f"{EASYBUILD_MODULES}/", "build"),
         Copy("What is in it", (DOCUMENTS_PATH,), f"{DOCUMENTS_PATH}/", "build"),
-        Copy("Its environment for login shells", (RECIPE_PROFILE, MODULES_PROFILE), "/etc/profile.d/", "build"),
+        Copy("Its environment for login shells", (RECIPE_PROFILE,), "/etc/profile.d/", "build"),
         interactive_shells(prerequisites),
     ]
     return tuple(step for step in steps if step is not None)

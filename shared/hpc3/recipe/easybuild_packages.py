@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Optional
 
 from hpc3.errors import InputError
 from hpc3.request import EasyBuildRequest
@@ -23,7 +22,7 @@ def packages_for(request: EasyBuildRequest, family: str, given: Mapping[str, tup
     Raises:
         InputError: something is neither in the table nor given.
     """
-    needs = [((name,), name in request.wrapped_final) for name in request.wrapped]
+    needs: list[tuple[tuple[str, ...], bool]] = [((name,), name in request.wrapped_final) for name in request.wrapped]
     needs += [(alternatives, alternatives in request.os_final) for alternatives in request.os_build]
     build: set[str] = set()
     final: set[str] = set()
@@ -49,11 +48,11 @@ def packages_for(request: EasyBuildRequest, family: str, given: Mapping[str, tup
     return StagePackages(tuple(sorted(build)), tuple(sorted(final)))
 
 
-def _given(alternatives: Iterable[str], given: Mapping[str, tuple[str, ...]]) -> Optional[tuple[str, ...]]:
+def _given(alternatives: Iterable[str], given: Mapping[str, tuple[str, ...]]) -> tuple[str, ...] | None:
     return next((given[name] for name in alternatives if name in given), None)
 
 
-def _row(alternatives: tuple[str, ...], family: str) -> Optional[Row]:
+def _row(alternatives: tuple[str, ...], family: str) -> Row | None:
     for row in rows("easybuild_os_packages"):
         if row["family"] == family and row["name"] in alternatives:
             return row

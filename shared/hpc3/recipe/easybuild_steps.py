@@ -5,20 +5,17 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterable
 
-from hpc3.request import EASYBUILD_MODULES, EASYBUILD_SOFTWARE, EasyBuildRequest
+from hpc3.annotations import RECIPE_PROFILE
+from hpc3.request import EASYBUILD_MODULES, EASYBUILD_SOFTWARE, EasyBuildRequest, EnvironmentChange
 from hpc3.tables import Row
 
-from .contract import DOCUMENTS_PATH
+from .contract import DOCUMENTS_PATH, profile_script
 from .plan import Argument, Copy, Mount, Run, Shell, Statement, Write
 
 EASYBUILD_PATH = "/opt/easybuild-venv"
 FILES_PATH = "/opt/easybuild-files"
 INSTALL_PATH = "/opt/easybuild"
 SOURCES_CACHE = "/var/cache/hpc3/easybuild-sources"
-MODULES_PROFILE = "/etc/profile.d/zz-hpc3-modules.sh"
-
-#: Lmod that EasyBuild 4.9 to 5.4 ask for at least (easybuild/tools/modules.py, ``Lmod.REQ_VERSION``).
-_LMOD_AT_LEAST = "8.0.0"
 
 VERSION_ARGUMENT = "EASYBUILD_VERSION"
 INDEX_ARGUMENT = Argument("PIP_INDEX_URL", "", "Python package index, for sites without the internet (URL)")
@@ -27,10 +24,10 @@ SOURCES_ARGUMENT = Argument("EASYBUILD_SOURCES", "", "Where sources are looked f
 _OPTIONS_WITH_FILES = {"easyblocks": "--include-easyblocks", "hooks": "--hooks"}
 
 
-def bootstrap_easybuild(prerequisites: Row) -> Run:
-    """Return the step that brings the pinned EasyBuild and checks the Lmod that the system brings."""
+def bootstrap_easybuild() -> Run:
+    """Return the step that brings the pinned EasyBuild; it refuses a Lmod of the system that is too old for it."""
     return Run(
-        "The pinned EasyBuild, in a Python environment of its own; stop where the system's Lmod is too old for it",
+        "The pinned EasyBuild, in a Python environment of its own",
         (
             ("python3", "-m", "venv", EASYBUILD_PATH),
             Shell('if [ -n "${PIP_INDEX_URL}" ]; then export PIP_INDEX_URL; else unset PIP_INDEX_URL; fi'),
@@ -41,15 +38,8 @@ def bootstrap_easybuild(prerequisites: Row) -> Run:
                 "--no-cache-dir",
                 Shell(f'"easybuild==${{{VERSION_ARGUMENT}}}"'),
             ),
-            (Shell("."), f"{prerequisites['modules_init']}/sh"),
-            Shell(
-                f'if [ "$(printf \'%s\\n\' {_LMOD_AT_LEAST} "${{LMOD_VERSION}}" | sort -V | head -n 1)" '
-                f"!= {_LMOD_AT_LEAST} ]; then\n"
-                f'    echo "EasyBuild needs Lmod {_LMOD_AT_LEAST} or newer, this is ${{LMOD_VERSION}}" >&2; exit 1; fi'
-            ),
         ),
         arguments=(VERSION_ARGUMENT, INDEX_ARGUMENT.name),
-        lint=("DL4006", "DL3042", "SC1091"),
     )
 
 
@@ -94,7 +84,8 @@ def install(request: EasyBuildRequest, prerequisites: Row, optarch: str) -> Run:
             (Shell("."), f"{prerequisites['modules_init']}/sh"),
             Shell(f"export EB_PYTHON={EASYBUILD_PATH}/bin/python3 PATH={EASYBUILD_PATH}/bin:${{PATH}}"),
             ("mkdir", "-p", SOURCES_CACHE, f"{FILES_PATH}/easyconfigs"),
-            Shell(f'set --; if [ -n "${{{SOURCES_ARGUMENT.name}}}" ]; then\n'
+            Shell("set --"),
+            Shell(f'if [ -n "${{{SOURCES_ARGUMENT.name}}}" ]; then\n'
                   f'    set -- "--extra-source-urls=${{{SOURCES_ARGUMENT.name}}}"; fi'),
             tuple(command),
         ),
@@ -130,26 +121,30 @@ def forget_builder() -> Run:
     )
 
 
-def modules_script(request: EasyBuildRequest, prerequisites: Row) -> Write:
-    """Return the script that defines ``module`` and loads the software's; harmless when it is read twice."""
+def login_script(environment: Iterable[EnvironmentChange], request: EasyBuildRequest, prerequisites: Row) -> Write:
+    """Return the script of the contract, which also defines ``module`` and loads the software's."""
+    script = profile_script(environment)
     paths = " ".join(shlex.quote(f"{EASYBUILD_MODULES}/{path}".rstrip("/")) for path in request.load_paths)
     init = prerequisites["modules_init"]
     lines = [
-        "# The module command and the modules of this image's software, for login shells; POSIX sh.",
-        "# Reading it twice changes nothing; it needs neither HOME nor USER.",
-        "export LMOD_ALLOW_ROOT_USE=yes",
+        "# The module command, with the modules loaded that set this environment.",
         f'if [ -n "${{BASH_VERSION-}}" ]; then . {init}/bash; else . {init}/sh; fi',
         f"module use {paths}",
         *(f"module load {shlex.quote(module)}" for module in request.load_modules),
     ]
-    return Write("Login shells get the module command, and the modules loaded", MODULES_PROFILE,
-                 ("\n".join(lines) + "\n").encode("utf-8"))  # fmt: skip
+    return Write(
+        "Login shells get the same environment, and the module command",
+        script.path,
+        script.content + ("\n".join(lines) + "\n").encode("utf-8"),
+        lint=script.lint,
+    )
 
 
 def interactive_shells(prerequisites: Row) -> Run:
     """Return the step that gives ``module`` to interactive shells that are no login shells."""
-    startup = prerequisites["shell_startup"]
+    line = f'if [ -n "${{PS1-}}" ]; then . {RECIPE_PROFILE}; fi'
     return Run(
         "Interactive shells that are no login shells get the same",
-        (Shell(f"printf '%s\\n' 'if [ -n \"${{PS1-}}\" ]; then . {MODULES_PROFILE}; fi' >> {startup}"),),
+        (("printf", "%s\\n", line, Shell(">>"), prerequisites["shell_startup"]),),
+        lint=("SC2016",),
     )

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Optional
 
 from hpc3.errors import InputError
 from hpc3.facts import Evidence, Fabric, Fact, Known, Mpi
 from hpc3.tables import Row, holds_for, rows
 
-from .easybuild_record import Module, Record
+from .easybuild_types import Module, Record
 
 _COLLECTIVES = ("nccl", "rccl", "oneccl", "ucc", "hcoll")
 
@@ -22,11 +21,11 @@ class Provider:
     name: str
     version: str
     implementation: str
-    module: Optional[Module]
+    module: Module | None
     evidence: Evidence
 
 
-def mpi_provider(record: Record) -> Optional[Provider]:
+def mpi_provider(record: Record) -> Provider | None:
     """Return what provides MPI to the requested module, or None where nothing does.
 
     The toolchain names it; without one (SYSTEM), and for external modules, the runtime closure is searched.
@@ -61,23 +60,23 @@ def _providers(record: Record) -> Iterator[Provider]:
                     yield Provider(name, version, _word(row), None, evidence)
 
 
-def _word(row: Optional[Row]) -> str:
+def _word(row: Row | None) -> str:
     return str(row["implementation"]) if row else "other"
 
 
-def _mpi_row(name: str, manager: str) -> Optional[Row]:
+def _mpi_row(name: str, manager: str) -> Row | None:
     for row in rows("mpi_packages"):
         if row["manager"] == manager and row["package"] == name:
             return row
     return None
 
 
-def mpi_fact(provider: Optional[Provider], record: Record) -> Fact[Mpi]:
+def mpi_fact(provider: Provider | None, record: Record) -> Fact[Mpi]:
     """Return the MPI of the requested module."""
     root = record.modules[record.requested]
-    if provider is None:
-        evidence = Evidence(root.easyconfig, root.module, "toolchain")
-        threads = any(row["manager"] == "easybuild" and row["package"] == root.name for row in rows("thread_mpi"))
+    threads = _thread_mpi(root)
+    if threads or provider is None:
+        evidence = Evidence(root.easyconfig, root.module, "toolchainopts.usempi" if threads else "toolchain")
         return Known(Mpi("threadmpi" if threads else "none", portability="none"), (evidence,))
     abi = _abi_row(provider)
     pmi = _pmi(provider, record)
@@ -97,7 +96,13 @@ def mpi_fact(provider: Optional[Provider], record: Record) -> Fact[Mpi]:
     )
 
 
-def _abi_row(provider: Provider) -> Optional[Row]:
+def _thread_mpi(root: Module) -> bool:
+    """Whether the software runs ranks as threads: GROMACS does where MPI is off, even in a toolchain that has one."""
+    known = any(row["manager"] == "easybuild" and row["package"] == root.name for row in rows("thread_mpi"))
+    return known and root.toolchain.options.get("usempi") is not True
+
+
+def _abi_row(provider: Provider) -> Row | None:
     """Return the row of the MPI's ABI; where a package has rows of its own, the others do not hold for it."""
     table = [row for row in rows("mpi_abi") if row["implementation"] == provider.implementation]
     own = [row for row in table if row["package"] == provider.name.lower()]
@@ -107,7 +112,7 @@ def _abi_row(provider: Provider) -> Optional[Row]:
     return None
 
 
-def _pmi(provider: Provider, record: Record) -> Optional[tuple[str, ...]]:
+def _pmi(provider: Provider, record: Record) -> tuple[str, ...] | None:
     """Return the PMI that the MPI's easyblock builds in: the PMIx among its dependencies."""
     found = set()
     for row, dependency in _choices(provider, record):
@@ -127,10 +132,10 @@ def _choices(provider: Provider, record: Record) -> Iterator[tuple[Row, Module]]
                 yield row, dependency
 
 
-def fabric_fact(provider: Optional[Provider], record: Record) -> Fact[Fabric]:
+def fabric_fact(provider: Provider | None, record: Record) -> Fact[Fabric]:
     """Return over what the ranks talk, as far as the dependencies of the MPI decide it."""
     found = [(role, module) for module in record.modules.values() if module.runtime for role in _roles(module)]
-    frameworks: Optional[tuple[str, ...]] = ()
+    frameworks: tuple[str, ...] | None = ()
     if provider is not None:
         chosen = {str(row["framework"]) for row, _ in _choices(provider, record) if row["framework"]}
         frameworks = tuple(sorted(chosen)) or None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Union
 
 from hpc3.facts import (
     Compiler,
@@ -24,8 +23,8 @@ from hpc3.facts import (
 from hpc3.tables import Row, rows, version_key
 
 from .easybuild_communication import fabric_fact, mpi_fact, mpi_provider
-from .easybuild_record import Module, Part, Record
 from .easybuild_target import module_target, target_fact
+from .easybuild_types import Module, Part, Record
 from .spack_gpu import least_driver
 
 
@@ -76,9 +75,7 @@ def _toolchain(module: Module) -> str:
     return "SYSTEM" if module.toolchain.system else f"{module.toolchain.name}-{module.toolchain.version}"
 
 
-def _components(
-    module: Module, record: Record, targets: Mapping[str, Union[str, Unknown]]
-) -> Iterable[Component]:
+def _components(module: Module, record: Record, targets: Mapping[str, str | Unknown]) -> Iterable[Component]:
     """Return a module, what it holds inside (parts and extensions), and the external modules that it names."""
     inside = [*_inside(module, module.parts), *_inside(module, module.extensions)]
     target = targets[module.module]
@@ -103,9 +100,7 @@ def _components(
         if edge.external is not None:
             name, version = edge.external[0] if edge.external else (edge.module.split("/")[0], "")
             runtime = module.runtime and "run" in edge.types
-            yield Component(
-                edge.module, name, version, runtime=runtime, external=External(edge.prefix, (edge.module,))
-            )
+            yield Component(edge.module, name, version, runtime=runtime, external=External(edge.prefix, (edge.module,)))
 
 
 def _wrapped_prefix(module: Module, record: Record) -> str:
@@ -176,7 +171,7 @@ def _compiler(record: Record) -> Fact[Compiler]:
     return Known(Compiler(*found, toolchain=_toolchain(root)), (Evidence(root.easyconfig, root.module, "toolchain"),))
 
 
-def _compiler_of(module: Module, record: Record) -> Union[tuple[str, str], None]:
+def _compiler_of(module: Module, record: Record) -> tuple[str, str] | None:
     """Return the compiler's name in the field's words and its version, from the module that the toolchain names."""
     words = {"GCCcore": "gcc"}
     for compiler in record.modules.values():
@@ -195,7 +190,7 @@ def _gpu(record: Record) -> Fact[Gpu]:
     for name, versions in (("CUDA", cuda), ("ROCm", rocm)):
         if len(versions) > 1:
             return Unknown(f"the closure holds {name} {' and '.join(versions)}")
-    users = _users(runtime, {module.module for _, module in found})
+    users = _users(runtime, {module.module for _, module in found}, record.requested)
     modes = {row["driver_mode"] for row, _ in found if row["driver_mode"]}
     return Known(
         Gpu(
@@ -221,9 +216,13 @@ def _versions(found: Iterable[tuple[Row, Module]], what: str) -> list[str]:
     return sorted(versions, key=lambda version: version_key(version) or ())
 
 
-def _users(runtime: Iterable[Module], providers: set[str]) -> list[Module]:
-    """Return the modules that build against a GPU runtime: only for them does EasyBuild's option mean anything."""
-    return [m for m in runtime if any(edge.module in providers for edge in m.dependencies) and m.sources]
+def _users(runtime: Iterable[Module], providers: set[str], requested: str) -> list[Module]:
+    """Return the modules that decide the architectures: the requested one where it uses a GPU runtime, else all that do.
+
+    What NCCL was told says nothing of a PyTorch that was told nothing and chose for itself.
+    """
+    users = [m for m in runtime if any(edge.module in providers for edge in m.dependencies) and m.sources]
+    return [m for m in users if m.module == requested] or users
 
 
 def _architectures(users: Iterable[Module], runtimes: set[str]) -> tuple[str, ...]:

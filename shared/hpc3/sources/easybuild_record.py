@@ -1,4 +1,4 @@
-"""The record that the EasyBuild hooks write, checked and typed; see ``data/easybuild_record.schema.json``.
+"""Reading a record that the EasyBuild hooks wrote; see ``data/easybuild_record.schema.json``.
 
 Whoever gives us a record is a stranger: every field is checked for type and grammar here, so that nothing to the right
 of it needs to.
@@ -9,20 +9,16 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Optional, Union
+from typing import Any
 
 from .documents import Place, as_object, as_text, get_list, get_object, get_text, kind_of, parse_json_object
+from .easybuild_types import Built, Edge, Material, Module, Optarch, Part, Record, Toolchain
 
 FORMAT = "hpc3-easybuild-record"
 FORMAT_VERSION = 1
 
-#: Stand for the builder's folders in ``environment``.
-SOFTWARE = "@SOFTWARE@"
-MODULES = "@MODULES@"
-
 _TEXT = re.compile(r"[^\0]{0,4096}", re.DOTALL)
-#: A module's name, a path below the installations: no step upwards, no blank, nothing that a shell or a module tool reads.
+#: A module's name, a path below the installations: no step upwards, no blank, nothing that a shell reads.
 _PATH = re.compile(r"(?!.*(?:^|/)\.\.(?:/|$))(?!/)[A-Za-z0-9_.+@~:=,/-]{0,512}")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,255}")
 _VERSION = re.compile(r"[A-Za-z0-9_.+~-]{0,255}")
@@ -35,137 +31,6 @@ _CAPABILITY = re.compile(r"[0-9]{1,2}\.[0-9][af]?")
 _AMDGCN = re.compile(r"gfx[0-9a-f]{3,5}")
 _OS_PACKAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,127}")
 _FLAG = re.compile(r"planned|installed")
-
-Optarch = Union[str, Mapping[str, str]]
-
-
-@dataclass(frozen=True)
-class Built:
-    """For which processor a build was told to build.
-
-    Attributes:
-        optarch: EasyBuild's option: empty (the building host), ``GENERIC``, flags, or flags by compiler family.
-        host: archspec name of the building host; empty when not known.
-        evidence: what says so: ``session``, ``hpc3.json``, ``test report``.
-    """
-
-    optarch: Optarch
-    host: str
-    evidence: str
-
-
-@dataclass(frozen=True)
-class Toolchain:
-    """A module's toolchain; families are EasyBuild's own words and empty for none."""
-
-    name: str
-    version: str
-    system: bool
-    compiler_family: str
-    compiler_modules: tuple[str, ...]
-    mpi_family: str
-    mpi_modules: tuple[str, ...]
-    options: Mapping[str, Union[bool, str]]
-
-
-@dataclass(frozen=True)
-class Edge:
-    """A dependency: ``external`` lists what an external module provides, name and version; None for an own module."""
-
-    module: str
-    types: tuple[str, ...]
-    toolchain: bool
-    external: Optional[tuple[tuple[str, str], ...]]
-    prefix: str = ""
-
-
-@dataclass(frozen=True)
-class Material:
-    """A source or patch: where it is fetched from and its checksum, each empty when not stated."""
-
-    name: str
-    urls: tuple[str, ...]
-    sha256: str
-
-
-@dataclass(frozen=True)
-class Part:
-    """Software inside of a module: a part of a bundle, or an extension (``class_`` is what installs it)."""
-
-    name: str
-    version: str
-    class_: str
-    urls: tuple[str, ...]
-    sha256: str
-
-
-@dataclass(frozen=True)
-class Module:
-    """One module of the closure; the schema says what each field means."""
-
-    module: str
-    short_module: str
-    subdir: str
-    install_subdir: str
-    easyconfig: str
-    name: str
-    version: str
-    versionsuffix: str
-    moduleclass: str
-    easyblock: str
-    wrapper: bool
-    runtime: bool
-    installed: bool
-    built: Optional[Built]
-    toolchain: Toolchain
-    dependencies: tuple[Edge, ...]
-    cuda: tuple[str, ...]
-    amdgcn: tuple[str, ...]
-    homepage: str
-    description: str
-    license: str
-    sources: tuple[Material, ...]
-    patches: tuple[Material, ...]
-    parts: tuple[Part, ...]
-    extensions: tuple[Part, ...]
-    osdependencies: tuple[tuple[str, ...], ...]
-    module_variables: Mapping[str, str]
-    module_paths: Mapping[str, tuple[str, ...]]
-
-
-@dataclass(frozen=True)
-class Record:
-    """A whole record.
-
-    Attributes:
-        digest: ``sha256:…`` of its bytes.
-        state: ``planned`` or ``installed``.
-        easybuild: EasyBuild's version.
-        session: what a build by the recording session is told.
-        host_family: family of the recording host: ``x86_64``, ``AArch64``, ….
-        host_os: os-release's ID and VERSION_ID of the recording host; None when not known.
-        options: EasyBuild's options, value by name.
-        requested: the module that was asked for.
-        modules: every module by its full name.
-        load_paths: below the folder of all modules; load_modules: in order.
-        environment: values by variable, as ``module load`` sets them; None while planned.
-        files: places in the recipe's folder; missing: places of files that were not found.
-    """
-
-    digest: str
-    state: str
-    easybuild: str
-    session: Built
-    host_family: str
-    host_os: Optional[tuple[str, str]]
-    options: Mapping[str, str]
-    requested: str
-    modules: Mapping[str, Module]
-    load_paths: tuple[str, ...]
-    load_modules: tuple[str, ...]
-    environment: Optional[Mapping[str, tuple[str, ...]]]
-    files: tuple[str, ...]
-    missing: tuple[str, ...]
 
 
 def is_record(raw: Mapping[str, Any]) -> bool:
@@ -184,7 +49,9 @@ def parse_record(data: bytes, document: str = "record.json") -> Record:
     if not is_record(raw):
         raise (place / "format").error(f"is not {FORMAT!r}: this is no record of the EasyBuild hooks")
     if raw.get("version") != FORMAT_VERSION:
-        raise (place / "version").error(f"is not {FORMAT_VERSION}", "this hpc3 does not know that version of the record")
+        raise (place / "version").error(
+            f"is not {FORMAT_VERSION}", "this hpc3 does not know that version of the record"
+        )
     modules = [
         _module(as_object(item, place / "modules" / index), place / "modules" / index)
         for index, item in enumerate(get_list(raw, "modules", place))
@@ -220,10 +87,12 @@ def _requested(raw: Mapping[str, Any], modules: Mapping[str, Module], place: Pla
 
 def _session(raw: Mapping[str, Any], place: Place) -> Built:
     host = get_object(raw, "host", place)
-    return Built(_optarch(raw.get("optarch"), place / "optarch"), get_text(host, "target", place / "host", _VERSION), "session")
+    return Built(
+        _optarch(raw.get("optarch"), place / "optarch"), get_text(host, "target", place / "host", _VERSION), "session"
+    )
 
 
-def _host_os(raw: Mapping[str, Any], place: Place) -> Optional[tuple[str, str]]:
+def _host_os(raw: Mapping[str, Any], place: Place) -> tuple[str, str] | None:
     name = get_text(raw, "os", place, _VERSION)
     return (name, get_text(raw, "os_version", place, _VERSION)) if name else None
 
@@ -269,7 +138,9 @@ def _module(raw: Mapping[str, Any], place: Place) -> Module:
             _texts(item, place / "osdependencies" / index, _OS_PACKAGE)
             for index, item in enumerate(get_list(raw, "osdependencies", place))
         ),
-        module_variables=_texts_by_name(get_object(raw, "module_variables", place), place / "module_variables", _VARIABLE),
+        module_variables=_texts_by_name(
+            get_object(raw, "module_variables", place), place / "module_variables", _VARIABLE
+        ),
         module_paths=_lists_by_name(get_object(raw, "module_paths", place), place / "module_paths"),
     )
 
@@ -299,7 +170,7 @@ def _toolchain(raw: Mapping[str, Any], place: Place) -> Toolchain:
 def _edge(raw: Mapping[str, Any], place: Place) -> Edge:
     types = _list_of(raw, "types", place, re.compile("build|run"))
     external, prefix = raw.get("external"), ""
-    provides: Optional[tuple[tuple[str, str], ...]] = None
+    provides: tuple[tuple[str, str], ...] | None = None
     if external is not None:
         external_place = place / "external"
         external = as_object(external, external_place)
@@ -338,13 +209,13 @@ def _extensions(raw: Mapping[str, Any], place: Place) -> tuple[Part, ...]:
     for index, item in enumerate(get_list(raw, "extensions", place)):
         here = place / "extensions" / index
         entry = as_object(item, here)
-        texts = (get_text(entry, name, here, _TEXT) for name in ("name", "version", "class"))
+        name, version, class_ = (get_text(entry, key, here, _TEXT) for key in ("name", "version", "class"))
         urls = _list_of(entry, "source_urls", here, _TEXT)
-        found.append(Part(*texts, urls, get_text(entry, "sha256", here, _SHA256)))
+        found.append(Part(name, version, class_, urls, get_text(entry, "sha256", here, _SHA256)))
     return tuple(found)
 
 
-def _environment(raw: object, place: Place) -> Optional[Mapping[str, tuple[str, ...]]]:
+def _environment(raw: object, place: Place) -> Mapping[str, tuple[str, ...]] | None:
     if raw is None:
         return None
     if not isinstance(raw, list):

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Optional, Union
 
 from hpc3.facts import Unknown
 from hpc3.request import EASYBUILD_MODULES, EASYBUILD_SOFTWARE, EasyBuildRequest, EnvironmentChange, InstalledModule
 
 from .easybuild_facts import root_variable
-from .easybuild_record import MODULES, SOFTWARE, Edge, Module, Record
 from .easybuild_target import module_target
+from .easybuild_types import MODULES, SOFTWARE, Edge, Module, Record
 
 #: EasyBuild's compiler families (easybuild/toolchains/compiler) and archspec's names of the compilers.
-_ARCHSPEC_COMPILERS = {"GCC": "gcc", "Intel": "oneapi", "LLVM": "clang", "Clang": "clang", "NVHPC": "nvhpc", "Fujitsu": "clang"}
+_ARCHSPEC_COMPILERS = {
+    "GCC": "gcc",
+    "Intel": "oneapi",
+    "LLVM": "clang",
+    "Clang": "clang",
+    "NVHPC": "nvhpc",
+    "Fujitsu": "clang",
+}
 
 #: Options that the recipe says by itself.
 _OWN = ("optarch",)
@@ -76,7 +82,7 @@ def _deciding_optarch(record: Record, runtime: Iterable[Module]) -> str:
 def _compilers(runtime: Iterable[Module], record: Record) -> Iterator[tuple[str, str, str]]:
     for module in runtime:
         family = module.toolchain.compiler_family
-        target: Union[str, Unknown] = module_target(module, record)
+        target: str | Unknown = module_target(module, record)
         if not family or not target or module.toolchain.options.get("optarch") is False:
             continue
         for compiler in runtime:
@@ -131,7 +137,7 @@ def _in_load_order(record: Record) -> list[Module]:
     seen: set[str] = set()
     while todo:
         name, done = todo.pop()
-        module: Optional[Module] = record.modules.get(name)
+        module: Module | None = record.modules.get(name)
         if module is None or name in order:
             continue
         if done:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from hpc3.errors import InputError
 
-from .documents import read_document
 from .documentation import documentation_beside
+from .documents import read_document
 from .easybuild_facts import facts_from_record
 from .easybuild_record import parse_record
 from .easybuild_request import request_from_record

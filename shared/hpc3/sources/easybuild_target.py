@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Union
 
 from hpc3.errors import InputError
 from hpc3.facts import CpuTarget, Evidence, Fact, Known, Unknown
 from hpc3.targets import family, features, is_generic, known_targets, least_common_target
 
-from .easybuild_record import Built, Module, Record
+from .easybuild_types import Built, Module, Record
 
 #: EasyBuild's names of CPU families (easybuild/tools/systemtools.py) that archspec spells otherwise.
 _FAMILIES = {"AArch64": "aarch64", "RISCV64": "riscv64"}
@@ -24,7 +23,7 @@ _ARCHITECTURE_FLAG = re.compile(r"(?:^|\s)-?(?:march|mcpu)=([A-Za-z0-9_.+-]+)")
 GENERIC = "GENERIC"
 
 
-def module_target(module: Module, record: Record) -> Union[str, Unknown]:
+def module_target(module: Module, record: Record) -> str | Unknown:
     """Return the archspec name of what a module was, or will be, built for; empty where nothing is compiled."""
     if not is_built(module):
         return ""
@@ -60,7 +59,7 @@ def _for_compiler(built: Built, module: Module) -> str:
     return ""
 
 
-def _target_of(optarch: str, module: Module, built: Built, record: Record) -> Union[str, Unknown]:
+def _target_of(optarch: str, module: Module, built: Built, record: Record) -> str | Unknown:
     if optarch == GENERIC:
         return host_family(record)
     found = _ARCHITECTURE_FLAG.search(optarch)
@@ -105,7 +104,7 @@ def target_of_flag(name: str) -> str:
     return lowest[0] if lowest else ""
 
 
-def target_fact(record: Record, targets: Mapping[str, Union[str, Unknown]]) -> Fact[CpuTarget]:
+def target_fact(record: Record, targets: Mapping[str, str | Unknown]) -> Fact[CpuTarget]:
     """Return the join over the built modules of the runtime closure.
 
     Args:

@@ -94,13 +94,21 @@ def _ask(python: str, easyconfig: str) -> bytes | None:
     return data
 
 
+def plugin_folder() -> Path:
+    """Return the folder of EasyBuild's plug-in, without importing it.
+
+    Raises:
+        InputError: it is not installed beside this package.
+    """
+    found = importlib.util.find_spec("hpc3_easybuild")
+    if found is None or found.origin is None:
+        raise InputError("EasyBuild's plug-in hpc3_easybuild is not installed", remedy="pip install hpc3")
+    return Path(found.origin).parent
+
+
 def _package_folders() -> list[str]:
-    """Return the folders that hold this package and EasyBuild's plug-in, for the other Python's search path."""
-    plugin = importlib.util.find_spec("hpc3_easybuild")
-    folders = [str(Path(__file__).parents[2])]
-    if plugin and plugin.origin:
-        folders.append(str(Path(plugin.origin).parents[1]))
-    return list(dict.fromkeys(folders))
+    """Return the folders that hold this package and the plug-in, for the other Python's search path."""
+    return list(dict.fromkeys((str(Path(__file__).parents[2]), str(plugin_folder().parent))))
 
 
 def _last_line(stderr: bytes) -> str:
