@@ -229,7 +229,8 @@ def forget_builder() -> Run:
         "Leave the builder's logs and environment behind; everyone may read the rest",
         (
             Shell(
-                f"find {STORE_PATH} -path '*/.spack/*' \\( -name 'spack-build-*' -o -name install_environment.json \\) -delete"
+                f"find {STORE_PATH} -path '*/.spack/*'\n"
+                "    \\( -name 'spack-build-*' -o -name install_environment.json \\) -delete"
             ),
             Shell(f"mkdir -p {DOCUMENTS_PATH} /opt/views"),
             Shell(f"chmod -R a+rX {STORE_PATH} /opt/views {ENVIRONMENT_PATH}/spack.yaml {ENVIRONMENT_PATH}/spack.lock"),

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,21 +20,32 @@ DOCUMENT_LIMIT = 128 * 1024 * 1024
 _KINDS = {dict: "an object", list: "a list", str: "a string", bool: "true or false", int: "a number"}
 
 
-@dataclass(frozen=True)
 class Place:
-    """Where in a document we are: the file's name and the path below its root."""
+    """Where in a document we are: the file's name and the path below its root.
 
-    document: str
-    path: str = ""
+    A large lock takes a hundred thousand steps down, and almost none of them is ever shown: a step only remembers
+    where it came from, and the path is spelled when somebody asks for it.
+    """
+
+    __slots__ = ("_above", "_step", "document")
+
+    def __init__(self, document: str, _above: Place | None = None, _step: object = "") -> None:
+        self.document = document
+        self._above = _above
+        self._step = _step
 
     def __truediv__(self, step: object) -> Place:
         """Return the place one step further down; an integer is an index of a list."""
-        if isinstance(step, int):
-            return Place(self.document, f"{self.path}[{step}]")
-        return Place(self.document, f"{self.path}.{step}" if self.path else str(step))
+        return Place(self.document, self, step)
 
     def __str__(self) -> str:
-        return f"{self.document}: {self.path}" if self.path else self.document
+        steps: list[str] = []
+        place: Place | None = self
+        while place is not None and place._above is not None:
+            steps.append(f"[{place._step}]" if isinstance(place._step, int) else f".{place._step}")
+            place = place._above
+        path = "".join(reversed(steps)).lstrip(".")
+        return f"{self.document}: {path}" if path else self.document
 
     def error(self, what: str, remedy: str = "") -> InputError:
         """Return an error for this place."""
@@ -109,9 +119,12 @@ def get_list(
     return value
 
 
-def get_text(mapping: Mapping[str, Any], key: str, place: Place, grammar: re.Pattern[str]) -> str:
-    """Return the string under ``key``, which must match ``grammar`` in full."""
-    return as_text(_get(mapping, key, place), place / key, grammar)
+def get_text(mapping: Mapping[str, Any], key: str, place: Place, grammar: re.Pattern[str] | None) -> str:
+    """Return the string under ``key``, which must match ``grammar`` in full; None: any string will do."""
+    value = _get(mapping, key, place)
+    if isinstance(value, str) and (grammar is None or grammar.fullmatch(value)):
+        return value
+    return as_text(value, place / key, grammar)
 
 
 def get_integer(mapping: Mapping[str, Any], key: str, place: Place) -> int:
@@ -122,11 +135,11 @@ def get_integer(mapping: Mapping[str, Any], key: str, place: Place) -> int:
     return value
 
 
-def as_text(value: object, place: Place, grammar: re.Pattern[str]) -> str:
-    """Return ``value`` if it is a string that matches ``grammar`` in full."""
+def as_text(value: object, place: Place, grammar: re.Pattern[str] | None) -> str:
+    """Return ``value`` if it is a string that matches ``grammar`` in full; None: any string will do."""
     if not isinstance(value, str):
         raise place.error(f"a string is needed, not {kind_of(value)}")
-    if not grammar.fullmatch(value):
+    if grammar is not None and not grammar.fullmatch(value):
         shown = value if len(value) <= 80 else value[:80] + "…"
         raise place.error(f"is ill-formed: {shown!r}")
     return value

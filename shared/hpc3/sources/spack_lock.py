@@ -168,7 +168,7 @@ def _component(hash_: str, node: Mapping[str, Any], place: Place) -> Component:
         os=get_text(arch, "platform_os", place / "arch", _WORD),
         external=_external(node, place),
         compiler=_compiler_of_node(node, place),
-        variants={name: _variant(name, value, place) for name, value in variants.items() if _is_variant(name, value)},
+        variants=_variants(variants, place / "parameters"),
         patches=tuple(
             as_text(patch, place / "patches" / index, _SHA256)
             for index, patch in enumerate(get_list(node, "patches", place, default=()))
@@ -211,30 +211,37 @@ def _compiler_of_node(node: Mapping[str, Any], place: Place) -> str:
     return f"{get_text(fields, 'name', at, _NAME)}@{get_text(fields, 'version', at, _VERSION)}"
 
 
+def _variants(parameters: Mapping[str, Any], place: Place) -> Mapping[str, object]:
+    return {
+        as_text(name, place, _NAME): _variant(name, value, place)
+        for name, value in parameters.items()
+        if _is_variant(name, value)
+    }
+
+
 def _is_variant(name: str, value: object) -> bool:
     # Flags stand among the variants, mostly empty; patches stand here and as a field of the node.
     return name != "patches" and not (name in _FLAGS and value in ([], None))
 
 
 def _variant(name: str, value: object, place: Place) -> object:
-    at = place / "parameters" / as_text(name, place / "parameters", _NAME)
-    if isinstance(value, list):
-        return tuple(as_text(item, at / index, _TEXT) for index, item in enumerate(value))
     if isinstance(value, (bool, int)) or value is None:
         return value
+    at = place / name
+    if isinstance(value, list):
+        return tuple(as_text(item, at / index, _TEXT) for index, item in enumerate(value))
     return as_text(value, at, _TEXT)
 
 
 def _dependencies(node: Mapping[str, Any], place: Place) -> tuple[Dependency, ...]:
-    edges = [
-        _edge(as_object(edge, place / "dependencies" / index), place / "dependencies" / index)
-        for index, edge in enumerate(get_list(node, "dependencies", place, default=()))
-    ]
+    at = place / "dependencies"
+    edges = [_edge(edge, at / index) for index, edge in enumerate(get_list(node, "dependencies", place, default=()))]
     return tuple(sorted(edges, key=lambda edge: (edge.id, edge.types)))
 
 
-def _edge(edge: Mapping[str, Any], place: Place) -> Dependency:
+def _edge(value: object, place: Place) -> Dependency:
     """Lockfile 4 has ``type`` beside the hash; from 5 on ``parameters`` holds ``deptypes`` and ``virtuals``."""
+    edge = as_object(value, place)
     if "parameters" in edge:
         fields, at = get_object(edge, "parameters", place), place / "parameters"
         types = get_list(fields, "deptypes", at)
@@ -242,11 +249,8 @@ def _edge(edge: Mapping[str, Any], place: Place) -> Dependency:
         fields, at = edge, place
         types = get_list(fields, "type", at)
     virtuals = get_list(fields, "virtuals", at, default=())
-    return Dependency(
-        id=get_text(edge, "hash", place, _HASH),
-        types=_words(types, at),
-        virtuals=_words(virtuals, at),
-    )
+    # No grammar for the hash: it must be that of a node, whose grammar was checked.
+    return Dependency(get_text(edge, "hash", place, None), _words(types, at), _words(virtuals, at))
 
 
 def _words(values: Iterable[object], place: Place) -> tuple[str, ...]:
