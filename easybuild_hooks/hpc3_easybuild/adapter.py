@@ -102,14 +102,13 @@ def _dependencies(easyconfig: Any) -> list[dict[str, Any]]:
     """Return the edges by module name, the toolchain's among them (EasyBuild does not list it)."""
     found: dict[str, dict[str, Any]] = {}
     # Versions over which a build iterates are loaded one at a time by whoever uses the module: they are run-time edges.
-    iterated = [dep for deps in getattr(easyconfig, "multi_deps", None) or [] for dep in deps]
-    iterated_names = {dep["full_mod_name"] for dep in iterated}
-    build = [d for d in easyconfig.dependencies(build_only=True) if d["full_mod_name"] not in iterated_names]
+    iterated = {dep["full_mod_name"] for deps in getattr(easyconfig, "multi_deps", None) or [] for dep in deps}
     toolchain = [] if easyconfig.toolchain.is_system_toolchain() else [easyconfig.toolchain.as_dict()]
-    for type_, dependencies in (
-        ("run", [*easyconfig.dependencies(runtime_only=True), *iterated, *toolchain]),
-        ("build", build),
-    ):
+    run, build = list(toolchain), []
+    for dependency in easyconfig.dependencies():
+        only_build = dependency["build_only"] and dependency["full_mod_name"] not in iterated
+        (build if only_build else run).append(dependency)
+    for type_, dependencies in (("run", run), ("build", build)):
         for dependency in dependencies:
             edge = found.setdefault(_module_of(dependency), {"module": _module_of(dependency), "types": []})
             edge["types"] = sorted({*edge["types"], type_})

@@ -17,9 +17,10 @@ FILES_PATH = "/opt/easybuild-files"
 INSTALL_PATH = "/opt/easybuild"
 SOURCES_CACHE = "/var/cache/hpc3/easybuild-sources"
 
-VERSION_ARGUMENT = "EASYBUILD_VERSION"
+# EasyBuild takes every variable that begins with EASYBUILD_ for an option and refuses what it does not know.
+VERSION_ARGUMENT = "EB_RELEASE"
 INDEX_ARGUMENT = Argument("PIP_INDEX_URL", "", "Python package index, for sites without the internet (URL)")
-SOURCES_ARGUMENT = Argument("EASYBUILD_SOURCES", "", "Where sources are looked for first, for such sites (URL)")
+SOURCES_ARGUMENT = Argument("EB_SOURCES", "", "Where sources are looked for first, for such sites (URL)")
 
 _OPTIONS_WITH_FILES = {"easyblocks": "--include-easyblocks", "hooks": "--hooks"}
 

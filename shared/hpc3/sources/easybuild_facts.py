@@ -217,7 +217,7 @@ def _versions(found: Iterable[tuple[Row, Module]], what: str) -> list[str]:
 
 
 def _users(runtime: Iterable[Module], providers: set[str], requested: str) -> list[Module]:
-    """Return the modules that decide the architectures: the requested one where it uses a GPU runtime, else all that do.
+    """Return the modules that decide the architectures: the requested one, where it uses a GPU runtime, else all users.
 
     What NCCL was told says nothing of a PyTorch that was told nothing and chose for itself.
     """
