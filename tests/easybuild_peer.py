@@ -54,7 +54,8 @@ class EasyBuild:
             "EASYBUILD_ALLOW_USE_AS_ROOT_AND_ACCEPT_CONSEQUENCES": "1",
             "EASYBUILD_PREFIX": str(self.folder / "easybuild"),
             "EASYBUILD_ROBOT_PATHS": f"{HERE / 'easyconfigs'}:",
-            "EASYBUILD_SOURCEPATH": str(HERE / "sources"),
+            # EasyBuild writes into the first of them: what it tries to download.
+            "EASYBUILD_SOURCEPATH": f"{self.folder / 'downloads'}:{HERE / 'sources'}",
             **more,
         }
 
@@ -75,9 +76,7 @@ class EasyBuild:
         self, command: list[str], *, check: bool, env: Mapping[str, str] | None
     ) -> subprocess.CompletedProcess[str]:
         environment = self.environment(**(env or {}))
-        result = subprocess.run(
-            command, cwd=self.folder, env=environment, capture_output=True, text=True, check=False
-        )
+        result = subprocess.run(command, cwd=self.folder, env=environment, capture_output=True, text=True, check=False)
         if check and result.returncode != 0:
             pytest.fail(f"{' '.join(command)}\n{result.stdout[-4000:]}\n{result.stderr[-4000:]}")
         return result

@@ -14,7 +14,11 @@ hooks file of its own calls `collect` and `emit` from it::
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
+
+#: Where ``eb`` was started: later, a build changes the working directory.
+STARTED_IN = Path.cwd()
 
 __all__ = ["collect", "emit"]
 

@@ -104,7 +104,8 @@ def _dependencies(easyconfig: Any) -> list[dict[str, Any]]:
     # Versions over which a build iterates are loaded one at a time by whoever uses the module: they are run-time edges.
     iterated = {dep["full_mod_name"] for deps in getattr(easyconfig, "multi_deps", None) or [] for dep in deps}
     toolchain = [] if easyconfig.toolchain.is_system_toolchain() else [easyconfig.toolchain.as_dict()]
-    run, build = list(toolchain), []
+    run: list[Any] = list(toolchain)
+    build: list[Any] = []
     for dependency in easyconfig.dependencies():
         only_build = dependency["build_only"] and dependency["full_mod_name"] not in iterated
         (build if only_build else run).append(dependency)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import ast
 import glob
 import json
 import re
-import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from easybuild.tools.config import install_path
 
+from .compat import unquoted
 from .materials import text
 
 #: The record beside an installation, in the folder where EasyBuild keeps its log.
@@ -52,15 +53,15 @@ def _reported(folder: Path, name: str) -> dict[str, Any] | None:
         return None
     arch = _ARCH_NAME.search(report)
     optarch = _OPTARCH.search(report)
-    words = shlex.split(optarch[1]) if optarch else []
     return {
-        "optarch": _parsed_optarch(words[0]) if words else "",
+        "optarch": _parsed_optarch(unquoted(optarch[1])) if optarch else "",
         "target": arch[1] if arch and arch[1] != "UNKNOWN" else "",
         "evidence": "test report",
     }
 
 
 def _parsed_optarch(value: str) -> Any:
-    if ":" not in value:
-        return text(value)
-    return {text(name): text(flags) for name, _, flags in (part.partition(":") for part in value.split(";"))}
+    """Return the option as a session has it: EasyBuild prints the value by compiler as Python does."""
+    if value.startswith("{"):
+        return {text(name): text(flags) for name, flags in ast.literal_eval(value).items()}
+    return text(value)

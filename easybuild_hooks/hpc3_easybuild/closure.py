@@ -20,7 +20,7 @@ from easybuild.tools.systemtools import get_cpu_architecture
 
 from .adapter import module_entry
 from .built import built_for
-from .compat import easybuild_versions
+from .compat import easybuild_versions, unquoted
 from .environment import module_environment
 from .local_files import LocalFile, digest, find_local_files
 from .materials import text
@@ -46,7 +46,6 @@ _OPTIONS = (
     "module-search-path-headers",
     "module-syntax",
     "mpi-tests",
-    "optarch",
     "prefer-python-search-path",
     "rpath",
     "search-path-cpp-headers",
@@ -223,8 +222,7 @@ def session_options(command_line: Sequence[str]) -> dict[str, str]:
     for argument in command_line:
         name, _, value = argument.removeprefix("--").partition("=")
         if argument.startswith("--") and name.removeprefix("disable-") in _OPTIONS:
-            words = shlex.split(value)
-            found[name] = text(words[0] if words else "")
+            found[name] = text(unquoted(value))
     return dict(sorted(found.items()))
 
 

@@ -35,3 +35,8 @@ def unresolved_templates_allowed(easyconfig: Any) -> Iterator[None]:
     allowed = getattr(easyconfig, "allow_unresolved_templates", contextlib.nullcontext)
     with allowed():
         yield
+
+
+def unquoted(value: str) -> str:
+    """Return the value of an option from EasyBuild's command line (easybuild/tools/utilities.py, ``shell_quote``)."""
+    return value[1:-1].replace("\\'", "'") if value[:1] == value[-1:] == "'" and len(value) > 1 else value

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import glob
 import hashlib
-import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,7 @@ from easybuild.framework.easyconfig.easyconfig import letter_dir_for
 from easybuild.framework.easyconfig.tools import get_paths_for
 from easybuild.tools.config import build_option, source_paths
 
-from .compat import unresolved_templates_allowed
+from .compat import unquoted, unresolved_templates_allowed
 from .materials import patches_of, sources_of
 
 #: A source without a URL is copied into the folder up to this size; a larger one is only named.
@@ -77,11 +76,10 @@ def _paths_of_option(option: str) -> Iterable[Path]:
     for argument in build_option("command_line") or []:
         name, _, value = argument.removeprefix("--").partition("=")
         if name == option:
-            for word in shlex.split(value):
-                for pattern in word.split(","):
-                    # EasyBuild takes patterns of absolute paths, which Path.glob does not.
-                    found = sorted(glob.glob(pattern))  # noqa: PTH207
-                    yield from (Path(path) for path in found if Path(path) != own)
+            for pattern in unquoted(value).split(","):
+                # EasyBuild takes patterns of absolute paths, which Path.glob does not.
+                found = sorted(glob.glob(pattern))  # noqa: PTH207
+                yield from (Path(path) for path in found if Path(path) != own)
 
 
 def digest(file: LocalFile) -> str:

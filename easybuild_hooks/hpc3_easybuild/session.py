@@ -18,6 +18,7 @@ from easybuild.tools.config import build_option
 
 from hpc3.errors import Hpc3Error
 
+from . import STARTED_IN
 from .compat import known_hooks
 
 if TYPE_CHECKING:  # every eb pays for what is imported here, also one that only searches
@@ -35,7 +36,7 @@ class Session:
     def __init__(self) -> None:
         self._parsed: list[Any] = []
         self._plans: dict[str, Planned] = {}
-        self._output = output_folder()  # now: a build changes the working directory
+        self._output = output_folder()
         self._warned = False
         self._at_exit = False
 
@@ -138,14 +139,16 @@ def _record_installation(easyblock: Any) -> None:
 
 def _reason(error: Exception) -> str:
     """Return what went wrong: an error made for people is a sentence, any other needs its type to say anything."""
-    if isinstance(error, (EasyBuildError, Hpc3Error)):
+    if isinstance(error, EasyBuildError):
+        return str(error.msg)
+    if isinstance(error, Hpc3Error):
         return str(error)
     return f"{type(error).__name__}: {error}"
 
 
 def output_folder() -> Path:
     """Return the folder that ``$HPC3_OUTPUT`` names (default ``./hpc3``)."""
-    return Path(os.environ.get("HPC3_OUTPUT") or "hpc3").absolute()
+    return STARTED_IN / (os.environ.get("HPC3_OUTPUT") or "hpc3")
 
 
 @functools.cache

@@ -69,6 +69,7 @@ def recipe_from_source(source: Source, options: RecipeOptions) -> Recipe:
 
 
 def _spack_plan(source: Source, request: SpackRequest, annotations: Annotations, options: RecipeOptions) -> Plan:
+    roots = tuple(component.id for component in source.facts.components.values() if component.root)
     return plan_spack_image(
         SpackPlanInput(
             facts=source.facts,
@@ -76,9 +77,9 @@ def _spack_plan(source: Source, request: SpackRequest, annotations: Annotations,
             annotations=annotations,
             documents={} if options.in_build else _documents(source, annotations),
             repository=source.metadata.repository if source.metadata else GitSource(),
-            environment=source.metadata.environment if source.metadata else (),
+            environment=source.metadata.environment(roots) if source.metadata else (),
             externals=options.externals,
-            picked=tuple(c.id for c in source.facts.components.values() if c.root) if options.picked else (),
+            picked=roots if options.picked else (),
             in_build=options.in_build,
         )
     )

@@ -246,6 +246,7 @@ class Component:
         patches: SHA-256 of each patch, in order.
         dependencies: sorted by id.
         metadata: what the manager's recipes know, where they were asked.
+        purl: package URL where the source knows a closer one than the manager's (``pkg:pypi/numpy@1.26.4``).
     """
 
     id: str
@@ -262,6 +263,7 @@ class Component:
     patches: tuple[str, ...] = ()
     dependencies: tuple[Dependency, ...] = ()
     metadata: PackageMetadata = PackageMetadata()
+    purl: str = ""
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from hpc3.sources.documents import read_document
 
 from .annotations import tell_missing
 from .output import talk, write_product
+from .recipe_arguments import add_recipe_arguments
 from .source_arguments import add_source_arguments, source_from_arguments
 
 _RECIPE_LIMIT = 16 * 1024 * 1024
@@ -21,31 +22,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
     add_source_arguments(parser)
     add_recipe_arguments(parser)
-
-
-def add_recipe_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what says how the recipe is to be: the same for ``hpc3`` and for ``spack containerize --annotate``."""
-    parser.add_argument(
-        "--format", choices=("docker", "apptainer"), help="default: what container:format in spack.yaml says, or docker"
-    )
-    parser.add_argument(
-        "--check", metavar="FILE", type=Path, help="exit 1 and print a diff where FILE is not up to date"
-    )
-    parser.add_argument(
-        "--external",
-        metavar="NAME=PACKAGES",
-        action="append",
-        default=[],
-        help="OS packages, with commas, that give the external NAME; none: the base image has it (repeat)",
-    )
-    parser.add_argument(
-        "--image", metavar="IMAGE", default="", help="base image of both stages, for an easyconfig or a record"
-    )
-    parser.add_argument(
-        "--concretize-in-build",
-        action="store_true",
-        help="concretize in the build stage, for its system; label only what holds whatever comes out",
-    )
 
 
 def run(args: argparse.Namespace) -> int:

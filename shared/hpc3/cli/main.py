@@ -7,7 +7,7 @@ import gc
 import importlib
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from hpc3 import __version__
@@ -47,8 +47,13 @@ def run(argv: Sequence[str]) -> int:
     verb_parser = argparse.ArgumentParser(prog=f"hpc3 {name}", description=f"{VERBS[name]}.")
     verb_parser.add_argument("--quiet", action="store_true", help="say nothing on stderr but errors")
     verb.configure(verb_parser)
+    return guarded(lambda: verb.run(verb_parser.parse_args(argv[1:])), complain)
+
+
+def guarded(run_verb: Callable[[], int], complain: Callable[[str, int], int]) -> int:
+    """Run a verb and return its exit code; ``complain(line, exit_code)`` is told of an error and returns the code."""
     try:
-        code = verb.run(verb_parser.parse_args(argv[1:]))
+        code = run_verb()
         sys.stdout.flush()  # a closed pipe shows here, not in the interpreter's last breath
     except Hpc3Error as error:
         return complain(str(error), error.exit_code)

@@ -12,10 +12,25 @@ from .output import talk
 
 
 def add_source_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add SOURCE, ``--root`` and ``-o``."""
+    """Add SOURCE, ``--root`` and ``-o``.
+
+    A host may set defaults on the parser before: ``source``, so that SOURCE can be left out, and ``read_source``, its
+    own way to read one.
+    """
+    if parser.get_default("read_source") is None:
+        parser.set_defaults(read_source=read_source)
     parser.add_argument(
-        "source", metavar="SOURCE", type=Path, help="a spack.lock, a folder with one, an easyconfig, a record or facts"
+        "source",
+        metavar="SOURCE",
+        type=Path,
+        nargs=None if parser.get_default("source") is None else "?",
+        help="a spack.lock, a folder with one, an easyconfig, a record or facts",
     )
+    add_product_arguments(parser)
+
+
+def add_product_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add ``--root`` and ``-o``: what of a source, and where to."""
     parser.add_argument(
         "--root",
         metavar="NAME",
@@ -28,7 +43,7 @@ def add_source_arguments(parser: argparse.ArgumentParser) -> None:
 
 def source_from_arguments(args: argparse.Namespace) -> Source:
     """Read SOURCE and tell what was said in it but is not followed."""
-    source = read_source(args.source, args.root)
+    source: Source = args.read_source(args.source, args.root)
     for warning in source.request.warnings if source.request else ():
         talk(warning, quiet=args.quiet)
     return source

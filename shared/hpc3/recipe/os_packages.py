@@ -134,8 +134,12 @@ def _globbed(word: str) -> str | Shell:
     return Shell(word) if word.endswith("*") else word
 
 
-def prerequisites(family: str) -> tuple[str, ...]:
-    """Return what Spack and its compilers need of a system, by the table."""
+def prerequisites(family: str, purposes: Iterable[str]) -> tuple[str, ...]:
+    """Return what a build needs of a system, by the table; purposes are ``spack``, ``compilers``, ``signatures``."""
+    wanted = set(purposes)
     return tuple(
-        package for row in rows("build_prerequisites") if row["family"] == family for package in row["packages"]
+        package
+        for row in rows("build_prerequisites")
+        if row["family"] == family and row["purpose"] in wanted
+        for package in row["packages"]
     )

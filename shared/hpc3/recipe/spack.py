@@ -36,6 +36,7 @@ from .spack_steps import (
     install,
     spack_arguments,
     strip_binaries,
+    uses_build_cache,
 )
 
 _SPACK_URL = "https://github.com/spack/spack.git"
@@ -147,10 +148,11 @@ def _build_steps(
 ) -> tuple[Step, ...]:
     facts, request = wanted.facts, wanted.request
     family = images.system["family"] if images.system else ""
-    names = (*prerequisites(family), *externals.build, *request.os_packages.build)
+    purposes = ["spack", "compilers", *(["signatures"] if uses_build_cache(request.mirrors) else [])]
+    names = (*prerequisites(family, purposes), *externals.build, *request.os_packages.build)
     digest = "" if wanted.in_build else facts.digest.partition(":")[2]
     steps: list[Step | None] = [
-        check_system(images.system) if images.system else None,
+        check_system(images.system) if images.system and not wanted.in_build else None,
         install_step("What Spack needs, and what the lock finds outside of Spack", manager, names,
                      update=request.os_packages.update),
         None if wanted.in_build else check_toolchain(facts),
@@ -194,7 +196,7 @@ def _final_steps(
     if images.system and images.system["family"] == "alpine":
         names.add("bash")  # the login shell of the contract
     steps: list[Run | Copy | None] = [
-        check_system(images.system) if images.system else None,
+        check_system(images.system) if images.system and not wanted.in_build else None,
         install_step("What the software needs of the system at run time", manager, names,
                      update=request.os_packages.update),
         Copy("The runtime closure", (STORE_PATH,), f"{STORE_PATH}/", "build"),

@@ -178,7 +178,7 @@ def install(mirrors: Iterable[Mirror], *, digest: str, depfile: bool, roots: Seq
     statements.append(_DEFINE_SPACK)
     add_mirror = f'{SPACK_PATH}/bin/spack mirror add --scope system hpc3-site "${{SPACK_MIRROR}}"'
     statements.append(Shell(f'if [ -n "${{SPACK_MIRROR}}" ]; then {add_mirror}; fi'))
-    if any(mirror.binary for mirror in mirrors):
+    if uses_build_cache(mirrors):
         statements.append((SPACK, "buildcache", "keys", "--install", "--trust"))
     check = Shell(
         f'if test "$(sha256sum < {ENVIRONMENT_PATH}/spack.lock)" != "${{lock}}  -"; then\n'
@@ -196,6 +196,11 @@ def install(mirrors: Iterable[Mirror], *, digest: str, depfile: bool, roots: Seq
         arguments=(SOURCE_MIRROR_ARGUMENT.name,),
         mounts=(*_CACHE_MOUNTS, *(Mount("secret", name, f"/run/secrets/{name}") for name in secrets)),
     )
+
+
+def uses_build_cache(mirrors: Iterable[Mirror]) -> bool:
+    """Whether compiled packages may come from elsewhere: their signatures are then checked."""
+    return any(mirror.binary for mirror in mirrors)
 
 
 def _install_statements(*, depfile: bool, roots: Sequence[str]) -> list[Statement]:

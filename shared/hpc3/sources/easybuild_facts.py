@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from urllib.parse import quote
 
 from hpc3.facts import (
     Compiler,
@@ -91,8 +92,8 @@ def _components(module: Module, record: Record, targets: Mapping[str, str | Unkn
         external=External(_wrapped_prefix(module, record)) if module.wrapper else None,
         compiler="" if module.toolchain.system else "@".join(_compiler_of(module, record) or ("", "")).strip("@"),
         variants={"toolchain": _toolchain(module), "versionsuffix": module.versionsuffix},
-        patches=tuple(patch.name for patch in module.patches),
-        dependencies=tuple(edges),
+        patches=tuple(patch.sha256 for patch in module.patches if patch.sha256),
+        dependencies=tuple(sorted(edges, key=lambda edge: edge.id)),
         metadata=_metadata(module),
     )
     yield from inside
@@ -120,10 +121,23 @@ def _inside(module: Module, parts: Iterable[Part]) -> Iterable[Component]:
             id=f"{module.module}::{part.name}@{part.version}",
             name=part.name,
             version=part.version,
-            namespace=types.get(part.class_, ""),
             runtime=module.runtime,
+            purl=_purl(types.get(part.class_, ""), part),
             metadata=PackageMetadata(source_url=part.urls[0] if part.urls else "", source_sha256=part.sha256),
         )
+
+
+def _purl(type_: str, part: Part) -> str:
+    """Return the package URL of an extension in its registry; empty where no registry is known for it.
+
+    The rules per type are those of https://github.com/package-url/purl-spec/tree/main/types.
+    """
+    if not type_ or any("bioconductor" in url for url in part.urls):
+        return ""
+    name = part.name.replace("::", "-")
+    if type_ == "pypi":
+        name = name.lower().replace("_", "-")
+    return f"pkg:{type_}/{quote(name, safe='')}" + (f"@{quote(part.version, safe='')}" if part.version else "")
 
 
 def _metadata(module: Module) -> PackageMetadata:

@@ -34,8 +34,13 @@ def read_environment(path: Path, picks: Sequence[str] = ()) -> Source:
     return environment_source(path, picks, load_yaml)
 
 
-def environment_source(path: Path, picks: Sequence[str], load: YamlLoader) -> Source:
-    """Read an environment with a given YAML reader: Spack has its own."""
+def environment_source(
+    path: Path, picks: Sequence[str], load: YamlLoader, metadata: SpackMetadata | None = None
+) -> Source:
+    """Read an environment with a given YAML reader: Spack has its own.
+
+    ``metadata`` stands for the file beside the lock, where whoever calls knows better.
+    """
     folder = path if path.is_dir() else path.parent
     lock_path = path if path.suffix == ".lock" else folder / "spack.lock"
     if not lock_path.exists():
@@ -48,7 +53,7 @@ def environment_source(path: Path, picks: Sequence[str], load: YamlLoader) -> So
     request = None
     if manifest is not None:
         request = request_from_manifest(load(manifest, "spack.yaml"), folder)
-    metadata = _metadata(folder, lock)
+    metadata = metadata or _metadata(folder, lock)
     return Source(
         facts=facts_from_lock(
             lock,

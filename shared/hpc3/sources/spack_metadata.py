@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 
 from hpc3.facts import PackageMetadata
@@ -36,13 +36,18 @@ class SpackMetadata:
         lock: digest of the lock that it belongs to.
         packages: metadata by Spack hash.
         repository: the packages repository and its commit.
-        environment: what ``spack env activate`` would do, with paths of the image; empty when not asked.
+        environments: by hash of a root what ``spack env activate`` would do for it, with paths of the image; one
+            change per variable, sorted by name; empty when not asked.
     """
 
     lock: str
     packages: Mapping[str, PackageMetadata] = field(default_factory=dict)
     repository: GitSource = field(default_factory=GitSource)
-    environment: tuple[EnvironmentChange, ...] = ()
+    environments: Mapping[str, tuple[EnvironmentChange, ...]] = field(default_factory=dict)
+
+    def environment(self, roots: Sequence[str]) -> tuple[EnvironmentChange, ...]:
+        """Return what some of the roots need together, in the order in which it is done: the first root has its way."""
+        return tuple(change for root in reversed(roots) for change in self.environments.get(root, ()))
 
 
 def metadata_document(metadata: SpackMetadata) -> str:
@@ -55,7 +60,9 @@ def metadata_document(metadata: SpackMetadata) -> str:
         "format": _FORMAT,
         "lock": metadata.lock,
         "repository": asdict(metadata.repository),
-        "environment": [asdict(change) for change in metadata.environment],
+        "environments": {
+            root: [asdict(change) for change in changes] for root, changes in metadata.environments.items()
+        },
         "packages": {id_: fields for id_, fields in packages.items() if fields},
     }
     return json.dumps(document, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
@@ -72,22 +79,27 @@ def metadata_from_bytes(data: bytes, name: str = METADATA_NAME) -> SpackMetadata
     if raw.get("format") != _FORMAT:
         raise (place / "format").error(f"is not {_FORMAT}", "delete the file: it is written anew")
     repository = get_object(raw, "repository", place)
+    environments = get_object(raw, "environments", place)
     return SpackMetadata(
         lock=get_text(raw, "lock", place, _DIGEST),
         repository=GitSource(
             get_text(repository, "url", place / "repository", _LINE),
             get_text(repository, "ref", place / "repository", _LINE),
         ),
-        environment=tuple(
-            _change(as_object(change, place / "environment" / index), place / "environment" / index)
-            for index, change in enumerate(get_list(raw, "environment", place))
-        ),
+        environments={
+            root: _changes(get_list(environments, root, place / "environments"), place / "environments" / root)
+            for root in environments
+        },
         packages={
             id_: _package(as_object(fields, place / "packages" / id_), place / "packages" / id_)
             for id_, fields in get_object(raw, "packages", place).items()
             if _HASH.fullmatch(id_)
         },
     )
+
+
+def _changes(values: Sequence[object], place: Place) -> tuple[EnvironmentChange, ...]:
+    return tuple(_change(as_object(value, place / index), place / index) for index, value in enumerate(values))
 
 
 def _change(fields: Mapping[str, object], place: Place) -> EnvironmentChange:
