@@ -52,9 +52,13 @@ def _reported(folder: Path, name: str) -> dict[str, Any] | None:
     except OSError:
         return None
     arch = _ARCH_NAME.search(report)
-    optarch = _OPTARCH.search(report)
+    stated = _OPTARCH.search(report)
+    try:
+        optarch = _parsed_optarch(unquoted(stated[1])) if stated else ""
+    except (ValueError, SyntaxError, AttributeError):  # not what EasyBuild prints
+        return None
     return {
-        "optarch": _parsed_optarch(unquoted(optarch[1])) if optarch else "",
+        "optarch": optarch,
         "target": arch[1] if arch and arch[1] != "UNKNOWN" else "",
         "evidence": "test report",
     }

@@ -94,12 +94,13 @@ def encoded(document: Mapping[str, Any]) -> bytes:
 def _products(source: Source) -> dict[str, Callable[[], str]]:
     from hpc3.annotations import annotations_for
     from hpc3.containerize import RecipeOptions, annotations_json, recipe_from_source
-    from hpc3.sbom import cyclonedx_sbom
+    from hpc3.sbom import cyclonedx_sbom, spdx_sbom
 
     return {
         "annotations.json": lambda: annotations_json(annotations_for(source.facts)),
         "Dockerfile": lambda: recipe_from_source(source, RecipeOptions()).text,
         "sbom.cdx.json": lambda: cyclonedx_sbom(source.facts),
+        "sbom.spdx.json": lambda: spdx_sbom(source.facts),
     }
 
 

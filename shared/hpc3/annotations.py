@@ -41,6 +41,13 @@ _BY_CONSTRUCTION = {
 }
 
 
+#: Keys whose ``none`` leaves a namespace out: nothing in it can be stated then.
+_NONE_LEAVES_OUT = {
+    key("hardware.gpu.vendor"): key("hardware.gpu."),
+    key("mpi.implementation"): key("mpi."),
+}
+
+
 @dataclass(frozen=True)
 class Annotations:
     """The annotations of an image that is built from a source.
@@ -222,7 +229,9 @@ def _add_mpi(facts: Facts, to: _Collected) -> None:
 
 
 def _miss_mpi(mpi: Mpi, to: _Collected) -> None:
-    name = f"{mpi.implementation} {mpi.version}"
+    name = f"{mpi.implementation} {mpi.version}".strip()
+    if not mpi.version:
+        to.miss("the package that carries the MPI has a version of its own", "mpi.version")
     if not mpi.abi_family:
         to.miss(f"the table of MPI ABIs has no row for {name}", "mpi.abi.family", "mpi.abi.version")
     elif not mpi.abi_version:
@@ -267,4 +276,18 @@ def _add_stated(facts: Facts, to: _Collected) -> None:
         derived = to.values.get(name, value)
         if derived != value and name.startswith(PREFIX):
             raise InputError(f"the label {name} states {value!r}, but the source states {derived!r}", where="labels")
+        decided = _left_out_by(name, to.values)
+        if decided and value != "none":
+            raise InputError(
+                f"the label {name} states {value!r}, but the source states {decided} {to.values[decided]}",
+                where="labels",
+            )
         to.values[name] = value
+
+
+def _left_out_by(name: str, values: Mapping[str, str]) -> str:
+    """Return the key whose value leaves ``name`` out; empty where nothing does."""
+    for decided, namespace in _NONE_LEAVES_OUT.items():
+        if name.startswith(namespace) and name not in values and values.get(decided) in ("none", "threadmpi"):
+            return decided
+    return ""

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from .annotations import Annotations, annotations_for
 from .errors import InputError, UsageError
+from .facts import Manager
 from .recipe.apptainer import render_definition
 from .recipe.dockerfile import render_dockerfile
 from .recipe.easybuild import EasyBuildPlanInput, plan_easybuild_image
 from .recipe.plan import Plan
 from .recipe.spack import SpackPlanInput, plan_spack_image
-from .request import EasyBuildRequest, GitSource, SpackRequest
+from .request import EasyBuildRequest, GitSource, Images, SpackRequest
 from .sbom import cyclonedx_sbom
 from .sources.source import Source
 
@@ -42,10 +43,17 @@ class RecipeOptions:
 
 @dataclass(frozen=True)
 class Recipe:
-    """A recipe and the annotations of the image that it makes."""
+    """A recipe and what is to be said of it.
+
+    Attributes:
+        text: the Dockerfile or definition file.
+        annotations: those of the image that it makes.
+        notes: what a person should know besides, one line each.
+    """
 
     text: str
     annotations: Annotations
+    notes: tuple[str, ...] = ()
 
 
 def recipe_from_source(source: Source, options: RecipeOptions) -> Recipe:
@@ -60,12 +68,14 @@ def recipe_from_source(source: Source, options: RecipeOptions) -> Recipe:
     if options.in_build and options.picked:
         raise UsageError("--root picks roots of a lock, which --concretize-in-build does not build from")
     annotations = annotations_for(source.facts)
+    notes: tuple[str, ...] = ()
     if isinstance(source.request, EasyBuildRequest):
         plan, own_format = _easybuild_plan(source, source.request, annotations, options), "docker"
     else:
         plan, own_format = _spack_plan(source, source.request, annotations, options), source.request.format
+        notes = tuple(_notes(source.facts.manager, source.request.images, options))
     render = render_definition if (options.format or _FORMATS[own_format]) == "apptainer" else render_dockerfile
-    return Recipe(render(plan), annotations)
+    return Recipe(render(plan), annotations, notes)
 
 
 def _spack_plan(source: Source, request: SpackRequest, annotations: Annotations, options: RecipeOptions) -> Plan:
@@ -98,6 +108,20 @@ def _easybuild_plan(
             image=options.image,
         )
     )
+
+
+def _notes(manager: Manager, images: Images, options: RecipeOptions) -> Iterator[str]:
+    asked = images.spack_version.lstrip("v")
+    if asked and manager.version and asked != manager.version:
+        yield (
+            f"container:images:spack asks for Spack {asked}; the recipe takes {manager.version}, which wrote the lock, "
+            "so that the lock means the same"
+        )
+    if options.in_build:
+        yield (
+            "the build makes a lock of its own: only what holds whatever it says is labelled; "
+            "'hpc3 apply --from-image' annotates the built image from that lock"
+        )
 
 
 def _documents(source: Source, annotations: Annotations) -> dict[str, bytes]:

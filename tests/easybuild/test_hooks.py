@@ -17,7 +17,7 @@ from easybuild_peer import HERE, HOOKS, EasyBuild, need_wrapped_software
 pytestmark = pytest.mark.easybuild
 
 TOY = "mpitoy-1.0-gompi-sys"
-FILES = {"Dockerfile", "annotations.json", "record.json", "sbom.cdx.json", "easyconfigs", "sources"}
+FILES = {"Dockerfile", "annotations.json", "record.json", "sbom.cdx.json", "sbom.spdx.json", "easyconfigs", "sources"}
 
 
 def listed(folder: Path) -> set[str]:
@@ -129,7 +129,7 @@ def test_annotations_are_right(installed: EasyBuild) -> None:
 
 def test_command_line_gives_the_same_from_the_record(installed: EasyBuild) -> None:
     folder = installed.output / TOY
-    for verb, name in (("containerize", "Dockerfile"), ("annotations", "annotations.json")):
+    for verb, name in (("containerize", "Dockerfile"), ("annotations", "annotations.json"), ("sbom", "sbom.cdx.json")):
         assert installed.hpc3(verb, str(folder / "record.json")).stdout == (folder / name).read_text("utf-8")
     installed.hpc3("containerize", str(folder / "record.json"), "--check", str(folder / "Dockerfile"))
 

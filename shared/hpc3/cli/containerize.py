@@ -28,7 +28,10 @@ def run(args: argparse.Namespace) -> int:
     """Print the recipe, or compare it with a file."""
     options = options_from_arguments(args)
     recipe = recipe_from_source(source_from_arguments(args), options)
-    tell_missing(recipe.annotations.missing, quiet=args.quiet)
+    for note in recipe.notes:
+        talk(note, quiet=args.quiet)
+    if not options.in_build:
+        tell_missing(recipe.annotations.missing, quiet=args.quiet)
     if args.check:
         return check_recipe(recipe.text, args.check, quiet=args.quiet)
     write_product(recipe.text, args.output)

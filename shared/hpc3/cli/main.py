@@ -8,7 +8,6 @@ import importlib
 import os
 import sys
 from collections.abc import Callable, Sequence
-from typing import Protocol
 
 from hpc3 import __version__
 from hpc3.errors import Hpc3Error, printable
@@ -23,14 +22,18 @@ VERBS: dict[str, str] = {
 }
 
 
-class Verb(Protocol):
-    """What a module ``cli/<verb>.py`` offers."""
+TYPE_CHECKING = False  # what typing has under this name; importing it would take a sixth of the time of --help
+if TYPE_CHECKING:
+    from typing import Protocol
 
-    def configure(self, parser: argparse.ArgumentParser) -> None:
-        """Add the verb's arguments to its parser."""
+    class Verb(Protocol):
+        """What a module ``cli/<verb>.py`` offers."""
 
-    def run(self, args: argparse.Namespace) -> int:
-        """Do it and return the exit code."""
+        def configure(self, parser: argparse.ArgumentParser) -> None:
+            """Add the verb's arguments to its parser."""
+
+        def run(self, args: argparse.Namespace) -> int:
+            """Do it and return the exit code."""
 
 
 def run(argv: Sequence[str]) -> int:

@@ -209,7 +209,8 @@ def _install_statements(*, depfile: bool, roots: Sequence[str]) -> list[Statemen
     makefile = "/tmp/spack.mk"  # noqa: S108 - a path in the build stage
     return [
         (SPACK, "env", "depfile", "-o", makefile, *(f"/{root}" for root in roots)),
-        ("make", "-f", makefile, "-j", Shell('"$(nproc)"')),
+        # The Makefile names the environment itself, and would call whatever "spack" is on PATH.
+        ("make", "-f", makefile, Shell('SPACK="${spack% -e *}"'), "-j", Shell('"$(nproc)"')),
         (SPACK, "env", "view", "regenerate"),
     ]
 

@@ -2,117 +2,130 @@
 
 from __future__ import annotations
 
-import json
-import uuid
+import re
 from collections.abc import Iterable
 from typing import Any
 
 from hpc3 import __version__
 from hpc3.facts import Component, Facts, Known
 
+from .closure import (
+    Property,
+    component_properties,
+    edges_of,
+    image_name,
+    image_properties,
+    is_sha256,
+    is_uri,
+    shared_values,
+)
+from .document import sealed_text, timestamp
+from .licenses import is_expression
 from .purl import purl_of
 
 # cyclonedx-python-lib was passed over: the SBOM is also written inside Spack's own Python, and the library takes a
 # second to import. The tests validate every document with its strict schema validator.
 
-_ROOT = "image"
+#: Addresses of repositories: as SPDX and pip spell them (``git+https``), and those that end as git's own do.
+_VERSION_CONTROL = re.compile(r"(?:git|hg|svn|bzr)[+:]|[^?#]*\.git$")
 
 
-def cyclonedx_sbom(facts: Facts) -> str:
-    """Return the SBOM as text: each component once, sorted, edges by reference; no clock, the same for the same facts.
+def cyclonedx_sbom(facts: Facts, created: int | None = None) -> str:
+    """Return the SBOM as text: every component once, one a line, the same text for the same facts.
 
-    Components of the runtime closure have scope ``required``; build-only ones ``excluded`` (they are not in the
-    image). What Spack or EasyBuild call a thing stands in properties with their prefix.
+    Components of the runtime closure have scope ``required``; the others ``excluded``: they are not in the image.
+    ``dependsOn`` holds what is linked or run. CycloneDX has no other edges: what was only needed to build or to test
+    stands in properties, as does everything else that only the manager has words for (``spack:build-dependency``).
+
+    Args:
+        facts: what the source states.
+        created: seconds since 1970; None: the document states no time.
+
+    Raises:
+        InputError: a component depends on one that the facts do not hold.
     """
+    image, manager, shared = _image(facts), facts.manager.name, shared_values(facts)
+    components, dependencies = [], [_edges(image["bom-ref"], sorted(c.id for c in facts.components.values() if c.root))]
+    for component in facts.components.values():
+        edges = edges_of(component, facts)
+        properties = component_properties(component, shared)
+        properties.extend((f"{kind}-dependency", id_) for kind in ("build", "test") for id_ in edges[kind])
+        components.append(_component(component, manager, [(f"{manager}:{name}", value) for name, value in properties]))
+        dependencies.append(_edges(component.id, edges["runtime"]))
     document = {
         "bomFormat": "CycloneDX",
         "specVersion": "1.6",
-        "serialNumber": f"urn:uuid:{uuid.uuid5(uuid.NAMESPACE_URL, 'hpc3:' + (facts.digest or _names(facts)))}",
+        "serialNumber": "",
         "version": 1,
         "metadata": {
+            **({} if created is None else {"timestamp": timestamp(created)}),
             "tools": {"components": [{"type": "application", "name": "hpc3", "version": __version__}]},
-            "component": _image(facts),
+            "component": image,
         },
-        "components": [_component(component, facts.manager.name) for component in facts.components.values()],
-        "dependencies": list(_dependencies(facts)),
+        "components": components,
+        "dependencies": dependencies,
     }
-    return json.dumps(document, indent=1, ensure_ascii=False) + "\n"
-
-
-def _names(facts: Facts) -> str:
-    return ",".join(component.id for component in facts.components.values())
+    return sealed_text(document, "serialNumber", "urn:uuid:")
 
 
 def _image(facts: Facts) -> dict[str, Any]:
-    software = facts.software
-    if isinstance(software, Known):
-        return {"type": "container", "bom-ref": _ROOT, "name": software.value.name, "version": software.value.version}
-    return {"type": "container", "bom-ref": _ROOT, "name": "-".join(root.name for root in facts.roots)}
-
-
-def _component(component: Component, manager: str) -> dict[str, Any]:
-    metadata = component.metadata
-    entry: dict[str, Any] = {
-        "type": "library",
-        "bom-ref": component.id,
-        "name": component.name,
-        "version": component.version,
-        "scope": "required" if component.runtime else "excluded",
-        "purl": purl_of(component, manager),
+    ref = "image"
+    while ref in facts.components:
+        ref += "-"
+    name, version = image_name(facts)
+    license_ = facts.license.value if isinstance(facts.license, Known) else ""
+    return {
+        "type": "container",
+        "bom-ref": ref,
+        "name": name,
+        **({"version": version} if version else {}),
+        **_licenses(license_),
+        "properties": _properties(image_properties(facts)),
     }
-    if metadata.description:
-        entry["description"] = metadata.description
-    if metadata.license:
-        entry["licenses"] = [{"expression": metadata.license}]
-    references = _references(component)
-    if references:
-        entry["externalReferences"] = references
-    if component.patches:
-        entry["pedigree"] = {"patches": [{"type": "unofficial"} for _ in component.patches]}
-    entry["properties"] = [{"name": name, "value": value} for name, value in _properties(component, manager)]
-    return entry
 
 
-def _references(component: Component) -> list[dict[str, Any]]:
+def _component(component: Component, manager: str, properties: list[Property]) -> dict[str, Any]:
+    description = component.metadata.description
+    return {
+        "bom-ref": component.id,
+        "type": "library",
+        "name": component.name,
+        **({"version": component.version} if component.version else {}),
+        **({"description": description} if description else {}),
+        "scope": "required" if component.runtime else "excluded",
+        **_licenses(component.metadata.license),
+        "purl": purl_of(component, manager),
+        **_references(component),
+        **({"properties": _properties(properties)} if properties else {}),
+    }
+
+
+def _licenses(text: str) -> dict[str, Any]:
+    """Return what was declared, where it is known: an SPDX expression, or the name of a licence."""
+    if not text:
+        return {}
+    if is_expression(text):
+        return {"licenses": [{"expression": text, "acknowledgement": "declared"}]}
+    return {"licenses": [{"license": {"name": text, "acknowledgement": "declared"}}]}
+
+
+def _references(component: Component) -> dict[str, Any]:
     metadata = component.metadata
     references: list[dict[str, Any]] = []
-    if metadata.source_url:
-        source: dict[str, Any] = {"type": "source-distribution", "url": metadata.source_url}
-        if metadata.source_sha256:
+    if is_uri(metadata.source_url):
+        kind = "vcs" if _VERSION_CONTROL.match(metadata.source_url) else "source-distribution"
+        source: dict[str, Any] = {"type": kind, "url": metadata.source_url}
+        if is_sha256(metadata.source_sha256):
             source["hashes"] = [{"alg": "SHA-256", "content": metadata.source_sha256}]
         references.append(source)
-    if metadata.homepage:
+    if is_uri(metadata.homepage):
         references.append({"type": "website", "url": metadata.homepage})
-    return references
+    return {"externalReferences": references} if references else {}
 
 
-def _properties(component: Component, manager: str) -> Iterable[tuple[str, str]]:
-    """Return what CycloneDX has no field for, sorted by name (a property may repeat)."""
-    found = [
-        ("compiler", component.compiler),
-        ("external", component.external.path if component.external else ""),
-        ("hash", component.id),
-        ("namespace", component.namespace),
-        ("os", component.os),
-        *(("patch", f"sha256:{patch}") for patch in component.patches),
-        ("root", "true" if component.root else ""),
-        ("target", component.target),
-        *(
-            (f"variant:{name}", _variant_text(value))
-            for name, value in sorted(component.variants.items())
-            if value is not None
-        ),
-    ]
-    return ((f"{manager}:{name}", value) for name, value in found if value)
+def _properties(properties: Iterable[Property]) -> list[dict[str, str]]:
+    return [{"name": name, "value": value} for name, value in properties]
 
 
-def _variant_text(value: object) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    return ",".join(map(str, value)) if isinstance(value, (tuple, list)) else str(value)
-
-
-def _dependencies(facts: Facts) -> Iterable[dict[str, Any]]:
-    yield {"ref": _ROOT, "dependsOn": sorted(c.id for c in facts.components.values() if c.root)}
-    for component in facts.components.values():
-        yield {"ref": component.id, "dependsOn": sorted({edge.id for edge in component.dependencies})}
+def _edges(ref: str, ids: list[str]) -> dict[str, Any]:
+    return {"ref": ref, "dependsOn": ids} if ids else {"ref": ref}

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from hpc3.errors import InputError
 #: A lock of 20,000 nodes has about 35 MB; what is larger is not a lock.
 DOCUMENT_LIMIT = 128 * 1024 * 1024
 
-_KINDS = {dict: "an object", list: "a list", str: "a string", bool: "true or false", int: "a number"}
+_KINDS = ((dict, "an object"), (list, "a list"), (str, "a string"), (bool, "true or false"), (date, "a date"))
 
 
 class Place:
@@ -98,7 +99,10 @@ def parse_json_object(data: bytes, place: Place) -> Mapping[str, Any]:
 
 def kind_of(value: object) -> str:
     """Return what JSON calls a value, with its article."""
-    return "nothing" if value is None else _KINDS.get(type(value), "a number")
+    if value is None:
+        return "nothing"
+    # Not by the type itself: Spack's YAML reader gives subclasses, which know their line.
+    return next((name for kind, name in _KINDS if isinstance(value, kind)), "a number")
 
 
 def get_object(mapping: Mapping[str, Any], key: str, place: Place) -> Mapping[str, Any]:

@@ -66,12 +66,14 @@ def mpi_fact(provider: Provider | None, components: Mapping[str, Component], doc
     component = provider.component
     row = _mpi_row(component)
     implementation = row["implementation"] if row else "other"
-    abi = _abi_row(implementation, component)
+    # A compiler suite or a bundle that carries an MPI has a version of its own, which tells nothing of the MPI.
+    version = component.version if row is None or row["version_is_mpi"] else ""
+    abi = _abi_row(implementation, component) if version else None
     pmi = _pmi(component, components)
     return Known(
         Mpi(
             implementation=implementation,
-            version=component.version,
+            version=version,
             abi_family=abi["family"] if abi else "",
             abi_version=abi["abi_version"] if abi else "",
             pmi=pmi,
@@ -168,14 +170,17 @@ def _gpu_aware(provider: Component) -> tuple[str, ...] | None:
 def _frameworks(provider: Component) -> tuple[str, ...] | None:
     """Return the frameworks that the provider's variants state; None where no value of them has a row."""
     is_external = provider.external is not None
-    found = {
-        framework
+    stating = [
+        row
         for row in rows("mpi_transports")
-        if row["package"] == provider.name and row["value"] in _values(provider, row["variant"])
+        if row["package"] == provider.name
+        and row["value"] in _values(provider, row["variant"])
+        and holds_for(row, provider.version)
         # The default on an external is the concretizer's filling, not what somebody stated.
-        if not (is_external and row.get("is_default"))
-        for framework in row["frameworks"]
-    }
+        and not (is_external and row["is_default"])
+    ]
+    overridden = {variant for row in stating for variant in row["overrides"]}
+    found = {framework for row in stating if row["variant"] not in overridden for framework in row["frameworks"]}
     return tuple(sorted(found)) or None
 
 

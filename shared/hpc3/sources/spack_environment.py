@@ -17,6 +17,7 @@ from .spack_files import environment_document
 from .spack_lock import Lock, lock_from_bytes
 from .spack_manifest import request_from_manifest
 from .spack_metadata import METADATA_LIMIT, METADATA_NAME, SpackMetadata, metadata_from_bytes
+from .yaml_document import load_yaml
 
 _MANIFEST_LIMIT = 4 * 1024 * 1024
 
@@ -66,25 +67,6 @@ def environment_source(
         metadata=metadata,
         files={"spack.lock": data},
     )
-
-
-def load_yaml(data: bytes, name: str) -> object:
-    """Return a parsed YAML document; only plain types are made.
-
-    Raises:
-        InputError: it is not YAML, or nested too deeply.
-    """
-    import yaml  # here, not above: inside Spack its own reader is used, and PyYAML may not be there
-
-    try:
-        # The C reader is ten times as fast, and as safe, where PyYAML was built with it.
-        return yaml.load(data, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        place = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
-        raise InputError(f"is not YAML: {place}{getattr(error, 'problem', None) or error}", where=name) from error
-    except RecursionError as error:
-        raise InputError("is nested too deeply", where=name) from error
 
 
 def _metadata(folder: Path, lock: Lock) -> SpackMetadata | None:

@@ -69,8 +69,8 @@ def facts_from_lock(
         libc=_libc(components, document),
         os=_operating_system(components, document),
         components=components,
-        license=_stated_by_spack(main.license if main else "", "licence"),
-        description=_stated_by_spack(main.description if main else "", "description"),
+        license=_stated_by_package(main.license if main else "", "licence", asked=metadata is not None),
+        description=_stated_by_package(main.description if main else "", "description", asked=metadata is not None),
         documentation=dict(documentation or {}),
         stated=dict(stated or {}),
     )
@@ -85,9 +85,11 @@ def _with_metadata(lock: Lock, metadata: SpackMetadata | None) -> Mapping[str, C
     }
 
 
-def _stated_by_spack(value: str, what: str) -> Fact[str]:
+def _stated_by_package(value: str, what: str, *, asked: bool) -> Fact[str]:
     if value:
         return Known(value, (Evidence("package.py", "", what),))
+    if asked:
+        return Unknown(f"the package of the root does not state its {what}, or there are several roots")
     return Unknown(f"a lock does not hold the {what}; 'spack containerize --annotate' asks Spack for it")
 
 

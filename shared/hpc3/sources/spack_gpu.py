@@ -51,7 +51,13 @@ def least_driver(cuda: str) -> str:
 
 
 def _rows_of(component: Component) -> Iterable[Row]:
-    return (row for row in rows("gpu_runtimes") if row["manager"] == "spack" and row["package"] == component.name)
+    return (
+        row
+        for row in rows("gpu_runtimes")
+        if row["manager"] == "spack"
+        and row["package"] == component.name
+        and (not row["variant"] or component.variants.get(row["variant"]) is True)
+    )
 
 
 def _versions(found: list[tuple[Row, Component]], what: str) -> list[str]:

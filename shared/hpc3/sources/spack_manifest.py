@@ -7,7 +7,8 @@ Keys and defaults are those of Spack's ``schema/container.py``, ``schema/mirrors
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +19,23 @@ from .documents import Place, as_object, as_text, get_list, get_text, kind_of
 from .spack_files import environment_files
 
 #: Package managers of Spack's schema (``os_packages:command``), and those that its images use but the schema forgot.
-_COMMANDS = frozenset(("apt", "yum", "zypper", "apk", "yum_amazon", "dnf", "dnf_epel"))
+_COMMANDS = ("apt", "yum", "zypper", "apk", "yum_amazon", "dnf", "dnf_epel")
 
-_WORD = re.compile(r"[^\s\x00-\x1f\x7f]{1,255}")
+#: A word that no program takes for an option.
+_WORD = re.compile(r"(?!-)[^\s\x00-\x1f\x7f\ud800-\udfff]{1,255}")
 _LINE = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff]{0,32768}")
 _TEXT = re.compile(r"[^\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]{0,65536}")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,254}")
+
+#: A password in a URL, or a token as the user of a web server; ``ssh://git@…`` is only a name.
+_CREDENTIAL = re.compile(r"://[^/\s:@]*:[^/\s@]+@|https?://[^/\s@]+@")
+
+#: Keys of Spack's schema, by section: what it does not have is a slip, and would be ignored without a word.
+_KEYS = {
+    "container": ("depfile", "docker", "format", "images", "labels", "os_packages", "singularity", "strip", "template"),
+    "os_packages": ("build", "command", "final", "update"),
+    "singularity": ("help", "runscript", "startscript", "test"),
+}
 
 
 def request_from_manifest(document: object, folder: Path, name: str = "spack.yaml") -> SpackRequest:
@@ -43,8 +55,10 @@ def request_from_manifest(document: object, folder: Path, name: str = "spack.yam
         raise place.error("has no 'spack:' at the top")
     environment = _section(top, "spack", place)
     at = place / "spack"
-    container = _section(environment, "container", at)
+    _refuse_credentials(environment, at)
     here = at / "container"
+    container = _known_keys(_section(environment, "container", at), _KEYS["container"], here)
+    singularity = _known_keys(_section(container, "singularity", here), _KEYS["singularity"], here / "singularity")
     folders, files = environment_files(environment, folder, at)
     return SpackRequest(
         format=_choice(container, "format", here, ("docker", "singularity")),
@@ -53,10 +67,7 @@ def request_from_manifest(document: object, folder: Path, name: str = "spack.yam
         strip=_flag(container, "strip", here, default=True),
         depfile=_flag(container, "depfile", here, default=False),
         labels=_labels(container, here),
-        singularity={
-            key: get_text(_section(container, "singularity", here), key, here / "singularity", _TEXT)
-            for key in sorted(_section(container, "singularity", here))
-        },
+        singularity={key: get_text(singularity, key, here / "singularity", _TEXT) for key in sorted(singularity)},
         packages=_packages_repository(environment, at),
         mirrors=_mirrors(environment, at),
         folders=folders,
@@ -70,11 +81,42 @@ def _section(mapping: Mapping[str, Any], key: str, place: Place) -> Mapping[str,
     return {} if value is None else as_object(value, place / key)
 
 
+def _known_keys(section: Mapping[str, Any], known: Sequence[str], place: Place) -> Mapping[str, Any]:
+    for key in section:
+        if key not in known:
+            raise place.error(f"has an unknown key {str(key)!r}; known are {', '.join(known)}")
+    return section
+
+
+def _refuse_credentials(environment: Mapping[str, Any], place: Place) -> None:
+    """Raise where a URL holds a password or a token: the file is in a layer of the image."""
+    pending: list[tuple[object, Place]] = [(environment, place)]
+    seen: set[int] = set()  # an alias is one object, however often it is named
+    while pending:
+        value, at = pending.pop()
+        if isinstance(value, str):
+            if _CREDENTIAL.search(value):
+                raise _credential(at)
+        elif isinstance(value, (dict, list)) and id(value) not in seen:
+            seen.add(id(value))
+            entries = value.items() if isinstance(value, dict) else enumerate(value)
+            pending.extend((inner, at / key) for key, inner in entries)
+
+
+def _credential(place: Place) -> InputError:
+    return place.error(
+        "a credential stands in the file: it would be in a layer of the image",
+        "name environment variables instead: id_variable, secret_variable, access_token_variable",
+    )
+
+
 def _choice(mapping: Mapping[str, Any], key: str, place: Place, choices: tuple[str, ...]) -> str:
     value = mapping.get(key, choices[0])
+    if not isinstance(value, str):
+        raise (place / key).error(f"a string is needed, not {kind_of(value)}")
     if value not in choices:
         raise (place / key).error(f"is {value!r}; it can be {' or '.join(choices)}")
-    return str(value)
+    return value
 
 
 def _flag(mapping: Mapping[str, Any], key: str, place: Place, *, default: bool) -> bool:
@@ -85,27 +127,34 @@ def _flag(mapping: Mapping[str, Any], key: str, place: Place, *, default: bool) 
 
 
 def _images(section: Mapping[str, Any], place: Place) -> Images:
+    custom = "build" in section or "final" in section
+    _known_keys(section, ("build", "final") if custom else ("os", "spack"), place)
     if ("build" in section) != ("final" in section):
         raise place.error("names only one of 'build' and 'final'")
-    if "build" in section:
+    if custom:
         return Images(build=get_text(section, "build", place, _WORD), final=get_text(section, "final", place, _WORD))
     if not section:
         return Images()
     spack = section.get("spack", "")
-    fields = as_object(spack, place / "spack") if isinstance(spack, dict) else {"ref": str(spack)}
+    fields = spack if isinstance(spack, dict) else {"ref": spack}
     return Images(
         os=get_text(section, "os", place, _WORD),
-        spack_version=as_text(str(fields.get("ref", "")), place / "spack", _LINE),
+        spack_version=as_text(_as_written(fields.get("ref", "")), place / "spack", _LINE),
         spack_url=as_text(fields.get("url", ""), place / "spack" / "url", _LINE),
     )
 
 
+def _as_written(value: object) -> object:
+    """Return what YAML took for a number, a truth value or a date as text; anything else as it is."""
+    if isinstance(value, bool):
+        return str(value).lower()  # as YAML spells it, not as Python does
+    return str(value) if isinstance(value, (int, float, date)) else value
+
+
 def _os_packages(section: Mapping[str, Any], place: Place) -> OsPackages:
-    command = section.get("command", "")
-    if command and command not in _COMMANDS:
-        raise (place / "command").error(f"is {command!r}; it can be one of {', '.join(sorted(_COMMANDS))}")
+    _known_keys(section, _KEYS["os_packages"], place)
     return OsPackages(
-        command=command,
+        command=_choice(section, "command", place, _COMMANDS) if "command" in section else "",
         update=_flag(section, "update", place, default=True),
         build=_os_package_names(section, "build", place),
         final=_os_package_names(section, "final", place),
@@ -116,21 +165,14 @@ def _os_package_names(section: Mapping[str, Any], key: str, place: Place) -> tup
     names = section.get(key) or []
     if not isinstance(names, list):
         raise (place / key).error(f"a list is needed, not {kind_of(names)}")
-    return tuple(
-        as_text(str(name) if isinstance(name, (int, float)) else name, place / key / index, _WORD)
-        for index, name in enumerate(names)
-    )
+    return tuple(as_text(_as_written(name), place / key / index, _WORD) for index, name in enumerate(names))
 
 
 def _labels(container: Mapping[str, Any], place: Place) -> Mapping[str, str]:
     labels: dict[str, str] = {}
     for key, value in _section(container, "labels", place).items():
         at = place / "labels"
-        if isinstance(value, bool):
-            value = str(value).lower()  # as YAML spells it, not as Python does
-        if isinstance(value, (int, float)):
-            value = str(value)
-        labels[as_text(key, at, _WORD)] = as_text(value, at / key, _LINE)
+        labels[as_text(key, at, _WORD)] = as_text(_as_written(value), at / key, _LINE)
     return dict(sorted(labels.items()))
 
 
@@ -150,7 +192,7 @@ def _mirrors(environment: Mapping[str, Any], place: Place) -> tuple[Mirror, ...]
     for name, value in _section(environment, "mirrors", place).items():
         at = place / "mirrors" / name
         fields = {} if isinstance(value, str) else as_object(value, at)
-        parts = [fields, *(fields[key] for key in ("fetch", "pull") if isinstance(fields.get(key), dict))]
+        parts = [fields, *(fields[key] for key in ("fetch", "pull", "push") if isinstance(fields.get(key), dict))]
         found.append(
             Mirror(
                 name=as_text(name, place / "mirrors", _WORD),
@@ -165,11 +207,7 @@ def _secret_variables(connection: Mapping[str, Any], place: Place) -> list[str]:
     pair = connection.get("access_pair")
     fields = pair if isinstance(pair, dict) else {}
     if connection.get("access_token") or (isinstance(pair, list) and any(pair)):
-        raise InputError(
-            "a credential stands in the file: it would be in a layer of the image",
-            where=str(place),
-            remedy="name environment variables instead: id_variable, secret_variable, access_token_variable",
-        )
+        raise _credential(place)
     names = [fields.get("id_variable"), fields.get("secret_variable"), connection.get("access_token_variable")]
     return [as_text(name, place, _VARIABLE) for name in names if name is not None]
 
