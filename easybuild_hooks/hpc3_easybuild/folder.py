@@ -87,8 +87,18 @@ def write_json(path: Path, document: Mapping[str, Any]) -> None:
 
 
 def encoded(document: Mapping[str, Any]) -> bytes:
-    """Return a document as JSON text; the same document gives the same bytes."""
-    return (json.dumps(document, indent=1, ensure_ascii=True) + "\n").encode("ascii")
+    """Return a document as JSON text: one field a line, one module a line; the same document gives the same bytes.
+
+    Indenting all of it would be Python's own encoder, ten times slower than the one in C.
+    """
+    fields = [f" {json.dumps(name)}: {_encoded_field(value)}" for name, value in document.items()]
+    return ("{\n" + ",\n".join(fields) + "\n}\n").encode("ascii")
+
+
+def _encoded_field(value: object) -> str:
+    if isinstance(value, list) and value and isinstance(value[0], dict):
+        return "[\n" + ",\n".join(f"  {json.dumps(item)}" for item in value) + "\n ]"
+    return json.dumps(value)
 
 
 def _products(source: Source) -> dict[str, Callable[[], str]]:

@@ -123,12 +123,15 @@ def forget_builder() -> Run:
 
 
 def login_script(environment: Iterable[EnvironmentChange], request: EasyBuildRequest, prerequisites: Row) -> Write:
-    """Return the script of the contract, which also defines ``module`` and loads the software's."""
+    """Return the script of the contract, which first defines ``module`` and loads the software's.
+
+    In that order: Lmod counts who put a folder on PATH, and ``module purge`` takes away only what a module put there.
+    """
     script = profile_script(environment)
     paths = " ".join(shlex.quote(f"{EASYBUILD_MODULES}/{path}".rstrip("/")) for path in request.load_paths)
     init = prerequisites["modules_init"]
     lines = [
-        "# The module command, with the modules loaded that set this environment.",
+        "# The module command, with the modules loaded that give the environment below; then nothing below is left to do.",
         f'if [ -n "${{BASH_VERSION-}}" ]; then . {init}/bash; else . {init}/sh; fi',
         f"module use {paths}",
         *(f"module load {shlex.quote(module)}" for module in request.load_modules),
@@ -136,7 +139,7 @@ def login_script(environment: Iterable[EnvironmentChange], request: EasyBuildReq
     return Write(
         "Login shells get the same environment, and the module command",
         script.path,
-        script.content + ("\n".join(lines) + "\n").encode("utf-8"),
+        ("\n".join(lines) + "\n").encode("utf-8") + script.content,
         lint=script.lint,
     )
 
