@@ -35,3 +35,14 @@ _spack_hpc3_sbom() {
 _spack_hpc3_doctor() {
     SPACK_COMPREPLY="-h --help"
 }
+
+# "spack <TAB>" lists Spack's own commands from a fixed list: ours is added to it, once.
+if ! type _hpc3_spack_before >/dev/null 2>&1
+then
+    eval "$(declare -f _spack | sed '1s/^_spack /_hpc3_spack_before /')"
+fi
+
+_spack() {
+    _hpc3_spack_before
+    $list_options || SPACK_COMPREPLY="$SPACK_COMPREPLY hpc3"
+}

@@ -1,4 +1,4 @@
-"""An image from the Dockerfile that the hooks wrote: real EasyBuild in a Debian base, built by buildah, run by podman."""
+"""An image from the Dockerfile that the hooks wrote: real EasyBuild in a Debian base, by buildah and podman."""
 
 from __future__ import annotations
 

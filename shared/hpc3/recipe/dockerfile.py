@@ -14,10 +14,13 @@ from hpc3.request import EnvironmentChange
 
 from .contract import DEFAULT_PATH, LOGIN_SHELL
 from .plan import Argument, Copy, Mount, Plan, Run, Stage, Step, Write
-from .shell import CONTINUED, LINE_LIMIT, run_lines, write_lines
+from .shell import CONTINUED, LINE_LIMIT, run_lines, write_steps
 
 #: hadolint wants ``set -o pipefail`` before a pipe; bzip2 -d, the last of the pipe, fails on what is cut off.
 _PIPE = ("DL4006",)
+
+#: RUN gives its text to ``sh -c`` as one argument; Linux takes none over 131,072 bytes (MAX_ARG_STRLEN, execve(2)).
+_SHELL_LIMIT = 120_000
 
 
 def render_dockerfile(plan: Plan) -> str:
@@ -80,7 +83,9 @@ def _step(step: Step) -> str:
     if isinstance(step, Copy):
         return f"# {step.comment}\n{_copy(step)}"
     if isinstance(step, Write):
-        return f"# {step.comment}\n{_run(write_lines(step), (), (*step.lint, *(_PIPE if step.packed else ())))}"
+        steps = write_steps(step, _SHELL_LIMIT)
+        lint = (*step.lint, *(_PIPE if step.packed or len(steps) > 1 else ()))
+        return "\n".join([f"# {step.comment}", *(_run(lines, (), lint) for lines in steps)])
     return f"# {step.comment}\n{_run(run_lines(step), step.mounts, step.lint)}"
 
 

@@ -131,7 +131,7 @@ def login_script(environment: Iterable[EnvironmentChange], request: EasyBuildReq
     paths = " ".join(shlex.quote(f"{EASYBUILD_MODULES}/{path}".rstrip("/")) for path in request.load_paths)
     init = prerequisites["modules_init"]
     lines = [
-        "# The module command, with the modules loaded that give the environment below; then nothing below is left to do.",
+        "# The module command, and the modules loaded that give the environment below: nothing of it is left to do.",
         f'if [ -n "${{BASH_VERSION-}}" ]; then . {init}/bash; else . {init}/sh; fi',
         f"module use {paths}",
         *(f"module load {shlex.quote(module)}" for module in request.load_modules),

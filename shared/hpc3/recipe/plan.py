@@ -75,12 +75,21 @@ class Run:
 
 @dataclass(frozen=True)
 class Copy:
-    """Copy files or folders into a folder: from the build's context, or from another stage."""
+    """Copy into a folder: from the build's context, or from another stage.
+
+    Attributes:
+        comment: what for.
+        sources: files, or one folder.
+        destination: the folder, with a slash at the end; where the source is a folder, it has the source's name.
+        stage: the other stage; empty: the build's context.
+        folder: whether the source is a folder; what is in it is copied, into what is there.
+    """
 
     comment: str
     sources: tuple[str, ...]
     destination: str
     stage: str = ""
+    folder: bool = False
 
 
 @dataclass(frozen=True)

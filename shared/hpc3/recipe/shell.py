@@ -64,6 +64,26 @@ def write_lines(write: Write) -> list[str]:
     return [f"mkdir -p {folder}", _printed("%s\\n", [quote(line) for line in lines]) + f" > {target}"]
 
 
+def write_steps(write: Write, limit: int) -> list[list[str]]:
+    """Return shell text that writes a file, in steps of at most ``limit`` bytes: what is larger comes in pieces.
+
+    Each step is a list of statements that can run in a shell of its own, after the one before.
+    """
+    lines = write_lines(write)
+    if sum(map(len, lines)) <= limit:
+        return [lines]
+    packed = base64.b64encode(bz2.compress(write.content)).decode("ascii")
+    words = [packed[place : place + _PACKED_WIDTH] for place in range(0, len(packed), _PACKED_WIDTH)]
+    count = limit // (_PACKED_WIDTH + 10)
+    target, pieces = quote(write.path), quote(f"{write.path}.packed")
+    steps = [[_printed("%s", words[place : place + count]) + f" >> {pieces}"] for place in range(0, len(words), count)]
+    return [
+        [f"mkdir -p {quote(write.path.rpartition('/')[0] or '/')}", f"rm -f {pieces}"],
+        *steps,
+        [f"base64 -d {pieces} | bzip2 -d > {target}", f"rm {pieces}"],
+    ]
+
+
 def _printed(form: str, words: list[str]) -> str:
     """Return a ``printf`` of words that are quoted already, one a line."""
     return CONTINUED.join([f"printf {quote(form)}", *(f"    {word}" for word in words)])

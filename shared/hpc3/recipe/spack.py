@@ -152,7 +152,7 @@ def _build_steps(
     names = (*prerequisites(family, purposes), *externals.build, *request.os_packages.build)
     digest = "" if wanted.in_build else facts.digest.partition(":")[2]
     steps: list[Step | None] = [
-        check_system(images.system) if images.system and not wanted.in_build else None,
+        None if wanted.in_build else check_system(images.system, facts.target),
         install_step("What Spack needs, and what the lock finds outside of Spack", manager, names,
                      update=request.os_packages.update),
         None if wanted.in_build else check_toolchain(facts),
@@ -175,7 +175,7 @@ def _context_copies(wanted: SpackPlanInput) -> list[Step]:
     comment = "What the environment refers to"
     for path in wanted.request.folders:
         # COPY copies what is in a folder, not the folder: the name is said again.
-        copies.append(Copy(comment, (path,), f"{ENVIRONMENT_PATH}/{path}/"))
+        copies.append(Copy(comment, (path,), f"{ENVIRONMENT_PATH}/{path}/", folder=True))
     for path in wanted.request.files:
         copies.append(Copy(comment, (path,), f"{ENVIRONMENT_PATH}/{path.rpartition('/')[0]}/".replace("//", "/")))
     return copies
@@ -196,14 +196,14 @@ def _final_steps(
     if images.system and images.system["family"] == "alpine":
         names.add("bash")  # the login shell of the contract
     steps: list[Run | Copy | None] = [
-        check_system(images.system) if images.system and not wanted.in_build else None,
+        None if wanted.in_build else check_system(images.system, wanted.facts.target),
         install_step("What the software needs of the system at run time", manager, names,
                      update=request.os_packages.update),
-        Copy("The runtime closure", (STORE_PATH,), f"{STORE_PATH}/", "build"),
-        Copy("Its view", ("/opt/views",), "/opt/views/", "build"),
+        Copy("The runtime closure", (STORE_PATH,), f"{STORE_PATH}/", "build", folder=True),
+        Copy("Its view", ("/opt/views",), "/opt/views/", "build", folder=True),
         Copy("What it was built from", (f"{ENVIRONMENT_PATH}/spack.yaml", f"{ENVIRONMENT_PATH}/spack.lock"),
              f"{ENVIRONMENT_PATH}/", "build"),
-        Copy("What is in it", (DOCUMENTS_PATH,), f"{DOCUMENTS_PATH}/", "build"),
+        Copy("What is in it", (DOCUMENTS_PATH,), f"{DOCUMENTS_PATH}/", "build", folder=True),
         Copy("Its environment for login shells", ("/etc/profile.d/zz-hpc3.sh",), "/etc/profile.d/", "build"),
     ]  # fmt: skip
     return tuple(step for step in steps if step is not None)

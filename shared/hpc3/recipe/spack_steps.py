@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 
-from hpc3.facts import Facts, Known
+from hpc3.facts import CpuTarget, Fact, Facts, Known
 from hpc3.request import GitSource, Mirror
 from hpc3.tables import Row
 
@@ -43,20 +43,26 @@ def spack_arguments(spack: GitSource, packages: GitSource | None) -> tuple[Argum
     return (*found, SOURCE_MIRROR_ARGUMENT)
 
 
-def check_system(system: Row) -> Run:
-    """Return the step that stops where the image is another system than the lock's."""
-    name, version = system["vendor"], system["version"]
-    return Run(
-        f"Stop unless this is the system that the lock was concretized for ({system['os']})",
-        (
-            Shell(". /etc/os-release"),
+def check_system(system: Row | None, target: Fact[CpuTarget]) -> Run | None:
+    """Return the step that stops where the image is another system or machine than the lock's; None: not known."""
+    variables: dict[str, str] = {}
+    statements: list[Statement] = []
+    if system is not None:
+        variables["system"] = f"{system['vendor']} {system['version']}"
+        statements.append(Shell(". /etc/os-release"))
+        statements.append(
             Shell(
                 'case "${ID} ${VERSION_ID-}" in "${system}"|"${system}".*) ;;\n'
                 '    *) echo "this image is ${ID} ${VERSION_ID-}, the lock is for ${system}" >&2; exit 1 ;; esac'
-            ),
-        ),
-        variables={"system": f"{name} {version}"},
-    )
+            )
+        )
+    if isinstance(target, Known):
+        machine = target.value.family  # archspec's families have the names that uname gives
+        complaint = f"this machine is not {machine}, for which the lock was made"
+        statements.append(_check(("uname", "-m"), machine, complaint))
+    if not statements:
+        return None
+    return Run("Stop unless this is the system that the lock was concretized for", tuple(statements), variables)
 
 
 def check_toolchain(facts: Facts) -> Run | None:
@@ -76,8 +82,10 @@ def check_toolchain(facts: Facts) -> Run | None:
 
 
 def _check(command: Sequence[str], expected: str, complaint: str) -> Statement:
-    actual = Shell('"$(' + " ".join(command) + ')"')
-    return (Shell("if test"), actual, "!=", expected, Shell("; then echo"), complaint, Shell(">&2; exit 1; fi"))
+    return (
+        Shell('if test "$('), *command, Shell(')" !='), expected,
+        Shell("; then echo"), complaint, Shell(">&2; exit 1; fi"),
+    )  # fmt: skip
 
 
 def _external_compilers(facts: Facts) -> list[tuple[str, str, str]]:
@@ -91,7 +99,7 @@ def _external_compilers(facts: Facts) -> list[tuple[str, str, str]]:
             name, _, version = component.compiler.partition("@")
             if name in commands:
                 found.add((name, version, commands[name]))
-    return [item for item in sorted(found) if all(c.isalnum() or c in "/._+-" for c in item[2])]
+    return sorted(found)
 
 
 def bootstrap_spack(facts: Facts, packages: GitSource | None) -> Run:

@@ -15,7 +15,7 @@ from typing import Any
 
 from hpc3.errors import InputError
 
-from .documents import Place, as_object, as_text, read_document
+from .documents import Place, as_object, as_text, get_list, read_document
 
 #: Where the environment lies in the image; Spack's own recipes use the same path.
 ENVIRONMENT_PATH = "/opt/spack-environment"
@@ -38,16 +38,17 @@ def environment_files(
     Raises:
         InputError: a path leaves the folder: it is not in the build's context.
     """
-    repositories = [path for path in _repositories(environment, place) if path]
+    repositories = list(_repositories(environment, place))
     named = [
         *repositories,
         *_includes(environment, place),
         *_development_sources(environment, place),
         *_local_mirrors(environment, place),
     ]
-    paths = {_inside(path, folder, at) for path, at in named}
-    for path, at in repositories:
-        paths.update(_local_archives(folder / _inside(path, folder, at), folder))
+    found = (_inside(path, folder, at, must_exist=needed) for path, at, needed in named)
+    paths = {path for path in found if path}
+    for path, at, _ in repositories:
+        paths.update(_local_archives(folder / _inside(path, folder, at, must_exist=True), folder))
     kept = sorted(path for path in paths if not any(_is_below(path, other) for other in paths))
     return (
         tuple(path for path in kept if (folder / path).is_dir()),
@@ -59,7 +60,8 @@ def _is_below(path: str, other: str) -> bool:
     return path != other and (other == "." or path.startswith(other + "/"))
 
 
-_Named = tuple[str, Place]
+#: A path, where it is named, and whether it must be there.
+_Named = tuple[str, Place, bool]
 
 
 def _repositories(environment: Mapping[str, Any], place: Place) -> Iterable[_Named]:
@@ -68,47 +70,66 @@ def _repositories(environment: Mapping[str, Any], place: Place) -> Iterable[_Nam
     entries = enumerate(repos) if isinstance(repos, list) else as_object(repos, at).items()
     for key, value in entries:
         if isinstance(value, str) and not value.startswith("$spack/") and not _REMOTE.match(value):
-            yield as_text(value, at / key, _PATH), at / key
+            yield as_text(value, at / key, _PATH), at / key, True
 
 
 def _includes(environment: Mapping[str, Any], place: Place) -> Iterable[_Named]:
     for section in ("include", "include_concrete"):
-        for index, entry in enumerate(environment.get(section) or ()):
-            value = entry.get("path", "") if isinstance(entry, dict) else entry
+        listed = get_list(environment, section, place) if environment.get(section) else ()
+        for index, entry in enumerate(listed):
             at = place / section / index
-            if isinstance(value, str) and value and not _REMOTE.match(value):
-                yield as_text(value, at, _PATH), at
+            fields = entry if isinstance(entry, dict) else {"path": entry}
+            if "path" not in fields and "git" in fields:
+                continue
+            value = as_text(fields.get("path"), at, _PATH)
+            if not _REMOTE.match(value):
+                yield value, at, not (fields.get("optional") or fields.get("when"))
 
 
 def _development_sources(environment: Mapping[str, Any], place: Place) -> Iterable[_Named]:
     for name, entry in as_object(environment.get("develop") or {}, place / "develop").items():
         at = place / "develop" / name
         path = as_object(entry, at).get("path", name)
-        yield as_text(path, at / "path", _PATH), at
+        yield as_text(path, at / "path", _PATH), at, True
 
 
 def _local_mirrors(environment: Mapping[str, Any], place: Place) -> Iterable[_Named]:
     """Only mirrors in the environment's folder are copied; a local path elsewhere is the site's, and skipped."""
     for name, entry in as_object(environment.get("mirrors") or {}, place / "mirrors").items():
-        value = entry.get("url") if isinstance(entry, dict) else entry
         at = place / "mirrors" / name
-        if isinstance(value, str) and not _REMOTE.match(value) and not value.startswith("/"):
-            yield as_text(value, at, _PATH), at
+        fields = entry if isinstance(entry, dict) else {"url": entry}
+        for part in (fields, fields.get("fetch"), fields.get("pull")):
+            value = part.get("url") if isinstance(part, dict) else part
+            if isinstance(value, str) and not _REMOTE.match(value) and not value.startswith("/"):
+                yield as_text(value, at, _PATH), at, True
 
 
-def _inside(path: str, folder: Path, place: Place) -> str:
-    """Return a path relative to the environment's folder, without leaving it through ``..`` or a link."""
+def _inside(path: str, folder: Path, place: Place, *, must_exist: bool) -> str:
+    """Return a path relative to the environment's folder, without leaving it through ``..`` or a link.
+
+    Empty where there is no such file and none is needed.
+    """
     plain = _ENVIRONMENT_VARIABLE.sub("", path)
     if plain.startswith(("$", "~")):
         raise place.error(f"{path!r} is not in the environment's folder", "move it there: the build sees nothing else")
-    root = folder.resolve()
-    found = (folder / plain).resolve()
-    if found != root and root not in found.parents:
-        raise place.error(f"{path!r} leaves the environment's folder", "move it there: the build sees nothing else")
-    if not found.exists():
-        raise place.error(f"{path!r} does not exist")
+    try:
+        if not _is_inside(folder / plain, folder):
+            raise place.error(f"{path!r} leaves the environment's folder", "move it there: the build sees nothing else")
+        exists = (folder / plain).exists()
+    except (OSError, RuntimeError) as error:  # too long a name; a loop of links, up to Python 3.12
+        raise place.error(f"{path!r} cannot be looked up") from error
+    if not exists:
+        if must_exist:
+            raise place.error(f"{path!r} does not exist")
+        return ""
     relative = os.path.normpath(os.path.join(folder.resolve(), plain))  # noqa: PTH118 - a link's own name is kept
     return os.path.relpath(relative, folder.resolve())
+
+
+def _is_inside(path: Path, folder: Path) -> bool:
+    root = folder.resolve()
+    found = path.resolve()
+    return found == root or root in found.parents
 
 
 def _local_archives(repository: Path, folder: Path) -> set[str]:
@@ -121,10 +142,10 @@ def _local_archives(repository: Path, folder: Path) -> set[str]:
     for package in sorted(repository.rglob("package.py"))[:_PACKAGE_COUNT]:
         text = read_document(package, _PACKAGE_LIMIT).decode("utf-8", "replace")
         for match in _LOCAL_SOURCE.finditer(text):
-            named = folder / match.group(1)
+            named = folder / match.group(1).lstrip("/")
             stem = re.match(r"[^0-9]*", named.name)
             beginning = stem.group() if stem else ""
-            if beginning and named.parent.is_dir() and ".." not in match.group(1).split("/"):
+            if beginning and named.parent.is_dir() and _is_inside(named.parent, folder):
                 siblings = (p for p in sorted(named.parent.iterdir()) if p.is_file() and p.name.startswith(beginning))
                 found.update(os.path.relpath(sibling, folder) for sibling in siblings)
     return found

@@ -56,7 +56,7 @@ def _rows_of(component: Component) -> Iterable[Row]:
         for row in rows("gpu_runtimes")
         if row["manager"] == "spack"
         and row["package"] == component.name
-        and (not row["variant"] or component.variants.get(row["variant"]) is True)
+        and (not row["variant"] or component.variants.get(row["variant"]) is not False)
     )
 
 
