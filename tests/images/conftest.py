@@ -42,5 +42,4 @@ def engines(tmp_path_factory: pytest.TempPathFactory, debian_rootfs: Path) -> It
     found.buildah("commit", "-q", container, DEBIAN)
     found.buildah("rm", container)
     yield found
-    # podman left mounts in its own namespace only; files of root that no temporary folder can remove stay otherwise
-    found.buildah("rmi", "--all", "--force", check=False)
+    found.close()

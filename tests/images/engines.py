@@ -21,6 +21,12 @@ class Engines:
     def _options(self) -> list[str]:
         return ["--root", str(self.storage / "root"), "--runroot", str(self.storage / "run")]
 
+    def close(self) -> None:
+        """Give back what the engines keep mounted, so that the storage can be removed like any folder."""
+        mounts = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
+        for mount in reversed([mount for mount in mounts if mount.startswith(f"{self.storage}/")]):
+            subprocess.run(["umount", "--lazy", mount], check=False)
+
     def buildah(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run buildah."""
         return _run(["buildah", *self._options(), *arguments], check=check)

@@ -1,27 +1,32 @@
 """Facts as a JSON document, and back: what ``hpc3 facts`` prints is a source again.
 
 The form follows the types of ``hpc3.facts``: a dataclass is an object with its fields, a known fact is
-``{"value": …, "evidence": […]}``, an unknown one ``{"unknown": reason}``. Empty fields are left out.
+``{"value": …, "evidence": […]}``, an unknown one ``{"unknown": reason}``. Fields at their default are left out.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import re
 import typing
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from hpc3.facts import Component, Evidence, Facts, Known, Unknown
 
-from .documents import Place, as_object, get_list, kind_of, parse_json_object, read_document
+from .documents import Place, as_object, as_text, get_list, kind_of, parse_json_object, read_document
 from .source import Source
 
 FORMAT = "hpc3-facts-1"
 
+#: Text of people, with its line breaks; but nothing that no file can hold or that steers a terminal.
+_TEXT = re.compile(r"[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]*")
+
 
 def facts_document(facts: Facts) -> dict[str, Any]:
-    """Return facts as plain JSON types, without empty fields; components are listed, not keyed."""
+    """Return facts as plain JSON types, without fields at their default; components are listed, not keyed."""
     document = {"format": FORMAT, **_plain(facts)}
     document["components"] = [_plain(component) for component in facts.components.values()]
     return document
@@ -48,22 +53,26 @@ def facts_from_document(raw: Mapping[str, Any], place: Place) -> Facts:
     if raw.get("format") != FORMAT:
         raise (place / "format").error(f"is not {FORMAT!r}: this is no facts document")
     listed = get_list(raw, "components", place, default=())
-    components = [_typed(Component, item, place / "components" / index) for index, item in enumerate(listed)]
+    components: dict[str, Component] = {}
+    for index, item in enumerate(listed):
+        component: Component = _typed(Component, item, place / "components" / index)
+        if component.id in components:
+            raise (place / "components" / index).error(f"the component {component.id!r} is listed twice")
+        components[component.id] = component
     rest = {name: value for name, value in raw.items() if name not in ("format", "components")}
     rest["components"] = {}
     facts: Facts = _typed(Facts, rest, place)
-    return dataclasses.replace(facts, components={component.id: component for component in components})
+    return dataclasses.replace(facts, components=components)
 
 
 def _plain(value: object) -> Any:
     if isinstance(value, Known):
-        return {"value": _plain(value.value), "evidence": [str(evidence) for evidence in value.evidence]}
+        return {"value": _plain(value.value), "evidence": [_plain(evidence) for evidence in value.evidence]}
     if isinstance(value, Unknown):
         return {"unknown": value.reason}
     if dataclasses.is_dataclass(value):
-        fields = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
-        # None and "" mean not known; an empty tuple can mean "known to be none" and stays.
-        return {name: _plain(item) for name, item in fields.items() if item not in (None, "", {}) and item != _EMPTY}
+        fields = ((field, getattr(value, field.name)) for field in dataclasses.fields(value))
+        return {field.name: _plain(item) for field, item in fields if item != _default(field)}
     if isinstance(value, Mapping):
         return {name: _plain(item) for name, item in value.items()}
     if isinstance(value, (tuple, list)):
@@ -71,7 +80,10 @@ def _plain(value: object) -> Any:
     return value
 
 
-_EMPTY = dataclasses.replace(Component("", "", "")).metadata
+def _default(field: dataclasses.Field[Any]) -> object:
+    if field.default_factory is not dataclasses.MISSING:
+        return field.default_factory()
+    return field.default
 
 
 def _typed(wanted: Any, value: object, place: Place) -> Any:
@@ -82,31 +94,51 @@ def _typed(wanted: Any, value: object, place: Place) -> Any:
     if origin is not None and Unknown in arguments:
         return _fact(arguments, as_object(value, place), place)
     if origin is not None and type(None) in arguments:
-        return _typed(arguments[0], value, place)
+        return None if value is None else _typed(arguments[0], value, place)
     if origin is tuple:
         if not isinstance(value, list):
             raise place.error(f"a list is needed, not {kind_of(value)}")
         return tuple(_typed(arguments[0], item, place / index) for index, item in enumerate(value))
     if origin is not None:  # the only other generic is a mapping
-        return {name: _typed(arguments[1], item, place / name) for name, item in as_object(value, place).items()}
+        return {
+            _typed(str, name, place): _typed(arguments[1], item, place / name)
+            for name, item in as_object(value, place).items()
+        }
     if wanted is object:
-        return tuple(value) if isinstance(value, list) else value
+        return _variant(value, place)
+    if wanted is str:
+        return as_text(value, place, _TEXT)
     if not isinstance(value, wanted):
-        raise place.error(f"{'a string' if wanted is str else 'true or false'} is needed, not {kind_of(value)}")
+        raise place.error(f"true or false is needed, not {kind_of(value)}")
     return value
+
+
+def _variant(value: object, place: Place) -> object:
+    """Return the value of a variant, as the lock reader gives them."""
+    if isinstance(value, list):
+        return tuple(as_text(item, place / index, _TEXT) for index, item in enumerate(value))
+    if isinstance(value, (bool, int)) or value is None:
+        return value
+    return as_text(value, place, _TEXT)
 
 
 def _fact(arguments: tuple[Any, ...], value: Mapping[str, Any], place: Place) -> Known[Any] | Unknown:
     if "unknown" in value:
         return Unknown(_typed(str, value["unknown"], place / "unknown"))
     known = next(argument for argument in arguments if argument is not Unknown)
-    texts = [_typed(str, text, place / "evidence") for text in get_list(value, "evidence", place)]
-    evidence = tuple(Evidence(*text.split(":", 2)) for text in texts)
+    evidence = tuple(
+        _typed(Evidence, item, place / "evidence" / index)
+        for index, item in enumerate(get_list(value, "evidence", place))
+    )
     return Known(_typed(typing.get_args(known)[0], value.get("value"), place / "value"), evidence)
 
 
+#: Type hints are text that is evaluated: once for each type, not for each of many thousand dependencies.
+_hints = cache(typing.get_type_hints)
+
+
 def _dataclass(wanted: Any, value: Mapping[str, Any], place: Place) -> Any:
-    hints = typing.get_type_hints(wanted)
+    hints = _hints(wanted)
     for name in value:
         if name not in hints:
             raise place.error(f"has an unknown field {name!r}")

@@ -51,6 +51,8 @@ def facts_from_lock(
     Raises:
         InputError: a target is unknown to archspec, no processor runs every component, or there are two MPIs.
     """
+    if metadata is not None and metadata.lock != lock.digest:
+        metadata = None
     components = _with_metadata(lock, metadata)
     provider = mpi_provider(components, document)
     software = _software(lock, components, document)
@@ -77,7 +79,7 @@ def facts_from_lock(
 
 
 def _with_metadata(lock: Lock, metadata: SpackMetadata | None) -> Mapping[str, Component]:
-    if metadata is None or metadata.lock != lock.digest:
+    if metadata is None:
         return lock.components
     return {
         id_: replace(component, metadata=metadata.packages.get(id_, component.metadata))

@@ -24,6 +24,7 @@ _FORMAT = 1
 _LINE = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff]{0,8192}")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _ACTION = re.compile(r"set|prepend")
+_SEPARATOR = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff]{1,16}")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,254}")
 _HASH = re.compile(r"[a-z0-9]{7,64}")
 
@@ -107,7 +108,7 @@ def _change(fields: Mapping[str, object], place: Place) -> EnvironmentChange:
         action=get_text(fields, "action", place, _ACTION),
         name=get_text(fields, "name", place, _VARIABLE),
         value=get_text(fields, "value", place, _LINE),
-        separator=get_text(fields, "separator", place, _LINE),
+        separator=get_text(fields, "separator", place, _SEPARATOR),
     )
 
 

@@ -135,18 +135,20 @@ def test_abi(package: str, version: str, family: str, abi: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("variants", "pmi", "mode"),
+    ("version", "variants", "pmi", "mode"),
     [
-        ({"pmi": "pmi"}, ("pmi1",), "hybrid"),
-        ({"pmi": "pmi2"}, ("pmi2",), "hybrid"),
-        ({"pmi": "cray"}, ("cray",), "hybrid"),
-        ({"pmi": "pmix"}, ("pmix",), "hybrid"),
-        ({"pmi": "default"}, None, ""),
-        ({}, None, ""),
+        ("4.3.2", {"pmi": "pmi"}, ("pmi1",), "hybrid"),
+        ("4.3.2", {"pmi": "pmi2"}, ("pmi2",), "hybrid"),
+        ("4.3.2", {"pmi": "cray"}, ("cray",), "hybrid"),
+        ("4.3.2", {"pmi": "pmix"}, ("pmix",), "hybrid"),
+        ("4.3.2", {"pmi": "default"}, ("pmi1", "pmi2"), "hybrid"),
+        ("4.1", {"pmi": "default"}, ("pmi1",), "hybrid"),
+        ("4.3.2", {"pmi": "of-a-site"}, None, ""),
+        ("4.3.2", {}, None, ""),
     ],
 )
-def test_pmi_of_mpich(variants: dict[str, object], pmi: tuple[str, ...] | None, mode: str) -> None:
-    found = mpi_of(*app_with("mpich", "4.3.2", variants=variants))
+def test_pmi_of_mpich(version: str, variants: dict[str, object], pmi: tuple[str, ...] | None, mode: str) -> None:
+    found = mpi_of(*app_with("mpich", version, variants=variants))
     assert (found.pmi, found.portability) == (pmi, mode)
 
 
@@ -199,7 +201,7 @@ def test_what_is_stated_of_an_external_is_evidence() -> None:
         ("openmpi", {"fabrics": ["ucx"]}, ("ucx",)),
         ("openmpi", {"fabrics": ["ofi", "ucx"]}, ("libfabric", "ucx")),
         ("openmpi", {"fabrics": ["none"]}, ("shm", "tcp")),
-        ("openmpi", {"fabrics": ["psm2", "cma"]}, ("psm2", "shm")),
+        ("openmpi", {"fabrics": ["psm2", "cma"]}, ("psm2", "shm", "tcp")),
         ("mpich", {"netmod": "ofi", "device": "ch4"}, ("libfabric",)),
         ("mpich", {"netmod": "ucx"}, ("ucx",)),
         ("mpich", {"netmod": "tcp", "device": "ch3"}, ("tcp",)),

@@ -18,6 +18,7 @@ def gpu_of(*nodes: Node, **options: Any) -> Gpu:
     return found
 
 
+HIP = node("hip", "7.0.2", variants={"rocm": True, "cuda": False})
 CUDA = {"cuda": True, "cuda_arch": ["90", "80"]}
 
 
@@ -62,7 +63,7 @@ def test_two_cudas_are_unknown() -> None:
 def test_rocm() -> None:
     nodes = (
         node("app", "1", "hip", "hsa-rocr-dev", variants={"rocm": True, "amdgpu_target": ["gfx90a", "gfx942"]}),
-        node("hip", "7.0.2"), node("hsa-rocr-dev", "7.0.2"),
+        HIP, node("hsa-rocr-dev", "7.0.2"),
     )  # fmt: skip
     found = gpu_of(*nodes)
     assert (found.vendors, found.runtimes, found.rocm) == (("amd",), ("rocm",), "7.0.2")
@@ -70,8 +71,13 @@ def test_rocm() -> None:
     assert (found.cuda, found.driver_min) == ("", "")
 
 
+def test_hip_for_nvidia_is_no_rocm() -> None:
+    nodes = (node("app", "1", "hip"), node("hip", "6.3", "cuda", variants={"rocm": False, "cuda": True}))
+    assert gpu_of(*nodes, node("cuda", "12.4")).runtimes == ("cuda",)
+
+
 def test_two_vendors_have_no_single_driver_mode() -> None:
-    found = gpu_of(node("app", "1", "cuda", "hip"), node("cuda", "12.4"), node("hip", "7.0.2"))
+    found = gpu_of(node("app", "1", "cuda", "hip"), node("cuda", "12.4"), HIP)
     assert found.vendors == ("amd", "nvidia")
     assert found.runtimes == ("cuda", "rocm")
     assert found.driver_mode == ""
