@@ -83,7 +83,7 @@ def install(request: EasyBuildRequest, prerequisites: Row, optarch: str) -> Run:
         "Install, for the processor that the labels name",
         (
             (Shell("."), f"{prerequisites['modules_init']}/sh"),
-            Shell(f"export EB_PYTHON={EASYBUILD_PATH}/bin/python3 PATH={EASYBUILD_PATH}/bin:${{PATH}}"),
+            Shell(f"export EB_PYTHON={EASYBUILD_PATH}/bin/python3 PATH=\"{EASYBUILD_PATH}/bin:${{PATH}}\""),
             ("mkdir", "-p", SOURCES_CACHE, f"{FILES_PATH}/easyconfigs"),
             Shell("set --"),
             Shell(f'if [ -n "${{{SOURCES_ARGUMENT.name}}}" ]; then\n'

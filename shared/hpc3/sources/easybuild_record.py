@@ -18,11 +18,11 @@ FORMAT = "hpc3-easybuild-record"
 FORMAT_VERSION = 1
 
 _TEXT = re.compile(r"[^\0]{0,4096}", re.DOTALL)
-#: A module's name, a path below the installations: no step upwards, no blank, nothing that a shell reads.
-_PATH = re.compile(r"(?!.*(?:^|/)\.\.(?:/|$))(?!/)[A-Za-z0-9_.+@~:=,/-]{0,512}")
+#: A module's name, a path below the installations: no step upwards, no blank, no option, nothing that a shell reads.
+_PATH = re.compile(r"(?!.*(?:^|/)\.\.(?:/|$))(?![/-])[A-Za-z0-9_.+@~:=,/-]{0,512}")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,255}")
 _VERSION = re.compile(r"[A-Za-z0-9_.+~-]{0,255}")
-_FILE = re.compile(r"(?!.*\.\.)[A-Za-z0-9_.+~@-]{1,255}")
+_FILE = re.compile(r"(?!.*\.\.)(?!-)[A-Za-z0-9_.+~@-]{1,255}")
 _FLAGS = re.compile(r"[A-Za-z0-9_.+=,;: -]{0,512}")
 _SHA256 = re.compile(r"[0-9a-f]{64}|")
 _OPTION = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
