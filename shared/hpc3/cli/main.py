@@ -27,6 +27,7 @@ VERBS: dict[str, str] = {
     "apply": "annotations, SBOM and recipe onto images that exist",
     "index": "one tag over the variants of an application",
     "inspect": "what is on an image, and where each value came from",
+    "easybuild-hooks": "the path of the hooks file, for eb --hooks",
 }
 
 
