@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -51,6 +50,11 @@ def each_image(
         except OSError as error:
             reason = f"{error.filename or 'system'}: {error.strerror or error}"
             return Outcome(reference, error=InputError(reason, where=str(reference)))
+
+    if len(references) == 1 or threads == 1:
+        yield from map(attempt, references)
+        return
+    from concurrent.futures import ThreadPoolExecutor  # for many: one image is done before this is imported
 
     with ThreadPoolExecutor(max_workers=threads, thread_name_prefix="hpc3") as pool:
         try:
