@@ -31,7 +31,7 @@ def faulty(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[FaultyRe
 def apply(registry: FaultyRegistry, name: str = "app:1", **options: object) -> str:
     """Apply in this process and return the new digest."""
     from hpc3.apply.batch import apply_to
-    from hpc3.apply.plan import Wish
+    from hpc3.apply.wanted import Wish
     from hpc3.oci.opening import Stores
     from hpc3.oci.reference import parse_reference
 

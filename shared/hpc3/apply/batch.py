@@ -10,7 +10,8 @@ from hpc3.errors import Hpc3Error, InputError
 from hpc3.oci.opening import Stores
 from hpc3.oci.reference import ImageReference
 
-from .plan import Plan, Wish, plan_apply
+from .plan import Plan, plan_apply
+from .wanted import Wish
 
 T = TypeVar("T")
 
