@@ -28,7 +28,7 @@ from pathlib import Path
 
 sys.path.append(str(Path(__file__).parents[1] / "tests/oci"))  # the peers of the tests
 
-from peers import ANNOTATIONS, Registry, Storage, free_port, serve_registry
+from oci_peers import ANNOTATIONS, Registry, Storage, free_port, serve_registry
 
 from hpc3.oci.connections import Access
 from hpc3.oci.http_client import HttpClient

@@ -14,7 +14,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 sys.path.append(str(ROOT / "tests/oci"))  # the peers
 
-from peers import Storage, need, root_file_system, run, serve_registry  # noqa: E402
+from oci_peers import Storage, need, root_file_system, run, serve_registry  # noqa: E402
 
 pytestmark = [pytest.mark.images, pytest.mark.registry]
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from peers import ANNOTATIONS, Registry, Storage, need, root_file_system, serve_registry
+from oci_peers import ANNOTATIONS, Registry, Storage, need, root_file_system, serve_registry
 
 
 @pytest.fixture(scope="session")
