@@ -18,6 +18,8 @@ VERBS: dict[str, str] = {
     "annotations": "the annotations of an image built from a source",
     "containerize": "a conformant, annotated Dockerfile or Apptainer definition",
     "sbom": "the software bill of materials of a source",
+    "validate": "judge an image, a Dockerfile or annotations by the contract and the vocabulary",
+    "verify": "compare annotations with the binaries in an image or a root file system",
 }
 
 

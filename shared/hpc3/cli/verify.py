@@ -1,0 +1,117 @@
+"""``hpc3 verify``: do the binaries bear the annotations out?"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hpc3.cli.output import talk, write_product
+from hpc3.consume.subject import INPUT_LIMIT, annotations_from_json
+from hpc3.consume.verify import CONTRADICTS, Comparison, Offer, offers, verify_annotations
+from hpc3.errors import UsageError, printable
+from hpc3.observed import Observed, Skipped
+
+if TYPE_CHECKING:
+    from hpc3.evidence.tree import Tree
+
+_SKIPPED_SHOWN = 20
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the verb's arguments."""
+    parser.add_argument("image", metavar="IMAGE|ROOTFS", help="an image, an unpacked root file system, an install tree")
+    parser.add_argument(
+        "--from", dest="annotations", metavar="FILE", help="annotations to prove, instead of the image's"
+    )
+    parser.add_argument("--format", choices=("text", "json"), default="text")
+    parser.add_argument("--emit", action="store_true", help="print what the files show, as annotations (JSON)")
+    parser.add_argument("--no-isa", action="store_true", help="do not disassemble: leave the CPU target unproven")
+    parser.add_argument("--jobs", type=int, default=0, metavar="N", help="processes that disassemble (default: CPUs)")
+    parser.add_argument("-o", "--output", default="", metavar="FILE")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Verify and return 1 where a file contradicts an annotation."""
+    tree = _tree(args.image)
+    annotations = _annotations(args.annotations)
+    observed = _observe(tree, args)
+    compared = verify_annotations(annotations, observed)
+    offered = offers(annotations, observed)
+    if args.emit:
+        values = {offer.key: offer.value for offer in offers({}, observed)}
+        product = json.dumps(values, indent=2, sort_keys=True) + "\n"
+    elif args.format == "json":
+        product = _json(args.image, observed, compared, offered)
+    else:
+        product = _text(compared, offered)
+    write_product(product, args.output)
+    _tell_skipped(observed.skipped, quiet=args.quiet)
+    return 1 if any(c.verdict == CONTRADICTS for c in compared) else 0
+
+
+def _tree(name: str) -> Tree:
+    from hpc3.evidence.tree import DirectoryTree
+
+    path = Path(name)
+    if path.is_dir() and not (path / "oci-layout").exists():
+        return DirectoryTree(path)
+    raise UsageError(f"{name} is not a directory", remedy="unpack the image and give its root file system")
+
+
+def _annotations(path: str | None) -> Mapping[str, str]:
+    if path is None:
+        return {}
+    with Path(path).open("rb") as stream:
+        return annotations_from_json(stream.read(INPUT_LIMIT + 1), path)
+
+
+def _observe(tree: Tree, args: argparse.Namespace) -> Observed:
+    from hpc3.evidence.scan import observe_tree
+
+    return observe_tree(tree)
+
+
+def _text(compared: tuple[Comparison, ...], offered: tuple[Offer, ...]) -> str:
+    lines = []
+    for each in compared:
+        lines.append(f"{each.verdict:11} {each.key} = {each.stated}: {each.reason}")
+        lines.extend(f"{'':11} {place}" for place in each.evidence[:3])
+    if offered:
+        lines.append("")
+        lines.append("Not stated, but in the files (--emit prints them as annotations):")
+        lines.extend(f"  {offer.key} = {offer.value}  [{offer.evidence[0]}]" for offer in offered)
+    return "".join(printable(line) + "\n" for line in lines)
+
+
+def _json(name: str, observed: Observed, compared: tuple[Comparison, ...], offered: tuple[Offer, ...]) -> str:
+    document = {
+        "image": name,
+        "files": observed.files,
+        "bytes": observed.image_bytes,
+        "comparisons": [
+            {
+                "key": c.key,
+                "verdict": c.verdict,
+                "stated": c.stated,
+                "observed": c.observed,
+                "reason": c.reason,
+                "evidence": [str(place) for place in c.evidence],
+            }
+            for c in compared
+        ],
+        "offers": [{"key": o.key, "value": o.value, "evidence": [str(place) for place in o.evidence]} for o in offered],
+        "skipped": [{"path": s.path, "reason": s.reason} for s in observed.skipped],
+    }
+    return json.dumps(document, indent=2) + "\n"
+
+
+def _tell_skipped(skipped: tuple[Skipped, ...], *, quiet: bool) -> None:
+    for each in skipped[:_SKIPPED_SHOWN]:
+        talk(f"skipped {each.path}: {each.reason}", quiet=quiet)
+    if len(skipped) > _SKIPPED_SHOWN:
+        talk(f"skipped {len(skipped) - _SKIPPED_SHOWN} more; --format json lists them", quiet=quiet)
+    sys.stderr.flush()

@@ -1,0 +1,110 @@
+"""Compare the stated CPU target with the instruction sets that the code uses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from hpc3.facts import Evidence, Unknown
+from hpc3.observed import CpuUse, FeatureUse, Observed
+from hpc3.targets import family, features, is_generic, known_targets
+from hpc3.vocabulary import key
+
+MODE, TARGET, FEATURES = (
+    key("hardware.cpu.optimized.mode"),
+    key("hardware.cpu.optimized.version"),
+    key("hardware.cpu.features"),
+)
+_LEVELS = ("x86_64", "x86_64_v2", "x86_64_v3", "x86_64_v4")
+
+#: key, verdict, what the code shows, reason, evidence
+Row = tuple[str, str, str, str, "tuple[Evidence, ...]"]
+
+
+def compare_cpu(annotations: Mapping[str, str], observed: Observed) -> Iterator[Row]:
+    """Yield one row for each CPU key that the annotations state."""
+    target = annotations.get(TARGET, "")
+    if TARGET in annotations:
+        yield (TARGET, *_compare_target(target, observed))
+    if MODE in annotations:
+        yield (MODE, *_compare_mode(annotations[MODE], target, observed))
+    if FEATURES in annotations:
+        yield (FEATURES, *_compare_features(annotations[FEATURES], observed))
+
+
+def floor_level(use: CpuUse) -> str:
+    """Return the least generic x86 level with every feature that undispatched code uses; empty where none has all."""
+    needed = set(use.required)
+    if use.family != "x86_64":
+        return use.family if not needed else ""
+    return next((level for level in _LEVELS if needed <= target_features(level)), "")
+
+
+def target_features(name: str) -> set[str]:
+    """Return archspec's features of a target, with those that its parents have and those it leaves unsaid."""
+    target = known_targets()[name]
+    found = set(features(name))
+    for ancestor in target.ancestors:
+        found |= set(features(ancestor.name))
+    # archspec's alias: avx512 stands for avx512f, sse3 for pni
+    found |= {"sse3"} if "pni" in found else set()
+    found |= {"lzcnt"} if "abm" in found else set()
+    return found
+
+
+def _compare_target(stated: str, observed: Observed) -> tuple[str, str, str, tuple[Evidence, ...]]:
+    if stated not in known_targets():
+        return "unproven", "", f"archspec knows no target {stated}", ()
+    foreign = {name: place for name, place in observed.families.items() if name != family(stated)}
+    if observed.families and family(stated) not in observed.families:
+        names = ", ".join(foreign)
+        return "contradicts", names, f"the files are for {names}", tuple(foreign.values())[:3]
+    use = observed.cpu
+    if isinstance(use, Unknown):
+        return "unproven", "", use.reason, ()
+    shown = floor_level(use)
+    allowed = target_features(stated)
+    beyond = [use.required[name] for name in sorted(set(use.required) - allowed)]
+    if beyond:
+        names = ", ".join(each.feature for each in beyond)
+        return "contradicts", shown, f"code that no check guards uses {names}", _places(beyond)
+    unclear = [use.unclear[name] for name in sorted(set(use.unclear) - allowed)]
+    if unclear:
+        names = ", ".join(each.feature for each in unclear)
+        return "unproven", shown, f"whether a check guards the code that uses {names} cannot be told", _places(unclear)
+    return "agrees", shown, _sufficient(use, allowed), _places([use.required[n] for n in sorted(use.required)])
+
+
+def _sufficient(use: CpuUse, allowed: set[str]) -> str:
+    dispatched = sorted(set(use.dispatched) - allowed)
+    reason = f"{use.files} files: no undispatched code needs more"
+    return reason + (f"; behind run-time checks: {', '.join(dispatched)}" if dispatched else "")
+
+
+def _compare_mode(stated: str, target: str, observed: Observed) -> tuple[str, str, str, tuple[Evidence, ...]]:
+    use = observed.cpu
+    if isinstance(use, Unknown) or target not in known_targets():
+        return "unproven", "", use.reason if isinstance(use, Unknown) else "the target is not known", ()
+    if stated == "dispatch":
+        beyond = [use.dispatched[name] for name in sorted(set(use.dispatched) - target_features(target))]
+        if beyond:
+            return "agrees", "dispatch", "code beyond the floor lies behind run-time checks", _places(beyond)
+        return "unproven", "", "no code beyond the floor lies behind a run-time check", ()
+    if (stated == "generic") != is_generic(target):
+        return "contradicts", "", f"{target} is {'generic' if is_generic(target) else 'a named target'}", ()
+    return "unproven", "", "files show what code needs, not what it was tuned for", ()
+
+
+def _compare_features(stated: str, observed: Observed) -> tuple[str, str, str, tuple[Evidence, ...]]:
+    use = observed.cpu
+    if isinstance(use, Unknown):
+        return "unproven", "", use.reason, ()
+    shown = ",".join(sorted(use.required))
+    beyond = [use.required[name] for name in sorted(set(use.required) - set(stated.split(",")))]
+    if beyond:
+        names = ", ".join(each.feature for each in beyond)
+        return "contradicts", shown, f"undispatched code also uses {names}", _places(beyond)
+    return "agrees", shown, "no undispatched code uses another", ()
+
+
+def _places(uses: list[FeatureUse]) -> tuple[Evidence, ...]:
+    return tuple(place for use in uses for place in use.evidence[:2])[:6]
