@@ -86,7 +86,7 @@ class Observed:
     """
 
     values: Mapping[str, Fact[str]]
-    cpu: Fact[CpuUse] = NOT_DISASSEMBLED
+    cpu: CpuUse | Unknown = NOT_DISASSEMBLED
     families: Mapping[str, Evidence] = field(default_factory=dict)
     packages: Mapping[str, tuple[Package, ...]] = field(default_factory=dict)
     commands: Mapping[str, str] = field(default_factory=dict)

@@ -35,6 +35,7 @@ class Subject:
         labels: of the configuration.
         config: the OCI image configuration's ``config`` object (Entrypoint, Cmd, Env, …).
         platform: ``os``, ``architecture``, ``variant`` of the configuration.
+        base: base image of a Dockerfile, whose configuration is inherited and not known; empty elsewhere.
         reference: as the user gave it, with the tag.
         referrers: artifacts attached to the image.
         inherited: annotations and labels of the base image.
@@ -46,6 +47,7 @@ class Subject:
     labels: Mapping[str, str] | None = None
     config: Mapping[str, Any] | None = None
     platform: Mapping[str, str] = field(default_factory=dict)
+    base: str = ""
     reference: str = ""
     referrers: tuple[Referrer, ...] | None = None
     inherited: Mapping[str, str] = field(default_factory=dict)

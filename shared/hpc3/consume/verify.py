@@ -209,7 +209,9 @@ def _compare_software(name: str, stated: str, observed: Observed) -> Comparison:
 
 def _compare_packages(name: str, stated: str, observed: Observed) -> Comparison:
     """Compare ``name@version`` items with the databases: a version that no package of the name has is a lie."""
-    wrong, unknown, evidence = [], [], []
+    wrong: list[str] = []
+    unknown: list[str] = []
+    evidence: list[Evidence] = []
     for item in stated.split(","):
         package, _, version = item.partition("@")
         known = observed.packages.get(package, ())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hpc3.facts import Evidence, Fact
+from hpc3.facts import Evidence, Unknown
 from hpc3.observed import NOT_DISASSEMBLED, CpuUse, Observed, Package, Skipped
 
 from .gpu import observe_gpu
@@ -23,7 +23,7 @@ def observe_tree(tree: Tree, *, command_path: str = "") -> Observed:
 
 
 def conclude(
-    inventory: Inventory, cpu: Fact[CpuUse], skipped: tuple[Skipped, ...], *, command_path: str = ""
+    inventory: Inventory, cpu: CpuUse | Unknown, skipped: tuple[Skipped, ...], *, command_path: str = ""
 ) -> Observed:
     """Return what an inventory shows."""
     path = command_path or DEFAULT_PATH
