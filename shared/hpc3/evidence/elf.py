@@ -92,6 +92,7 @@ class ElfObject:
         isa_needed: highest level of the x86 "ISA needed" note; empty without one.
         compilers: lines of ``.comment``.
         sections: by name, those with content in the file.
+        variables: writable sections, those without content in the file (``.bss``) included.
         code: executable sections.
     """
 
@@ -111,6 +112,7 @@ class ElfObject:
     compilers: tuple[str, ...] = ()
     entry: int = 0
     sections: Mapping[str, Span] = field(default_factory=dict)
+    variables: Mapping[str, Span] = field(default_factory=dict)
     code: tuple[Span, ...] = ()
 
 
@@ -164,6 +166,7 @@ def _object(elf: Any) -> ElfObject:
         compilers=() if comment is None else _compilers(elf.get_section(comment)),
         entry=int(elf["e_entry"]),
         sections={name: _span(h) for name, h in sections if h["sh_type"] not in ("SHT_NOBITS", "SHT_NULL")},
+        variables={name: _span(h) for name, h in sections if h["sh_flags"] & 0x1 and h["sh_addr"]},
         code=tuple(_span(h) for _, h in sections if h["sh_flags"] & 0x4 and h["sh_type"] == "SHT_PROGBITS"),
     )
 
