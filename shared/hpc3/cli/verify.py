@@ -72,7 +72,26 @@ def _annotations(path: str | None) -> Mapping[str, str]:
 def _observe(tree: Tree, args: argparse.Namespace) -> Observed:
     from hpc3.evidence.scan import observe_tree
 
-    return observe_tree(tree)
+    if args.no_isa:
+        return observe_tree(tree)
+    from hpc3.evidence.isa import Disassembly
+
+    with Disassembly(args.jobs, None if args.quiet else _show_progress) as disassembly:
+        observed = observe_tree(tree, disassembly=disassembly)
+    _end_progress(quiet=args.quiet)
+    return observed
+
+
+def _show_progress(code_bytes: int) -> None:
+    """Show on a terminal how much code was disassembled so far."""
+    if sys.stderr.isatty():
+        print(f"\rhpc3: {code_bytes / 1e6:.0f} MB of code disassembled", end="", file=sys.stderr, flush=True)
+
+
+def _end_progress(*, quiet: bool) -> None:
+    """End the line that `_show_progress` wrote."""
+    if sys.stderr.isatty() and not quiet:
+        print(file=sys.stderr)
 
 
 def _text(compared: tuple[Comparison, ...], offered: tuple[Offer, ...]) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import iced_x86 as iced
 from iced_x86 import ConditionCode, FlowControl, Mnemonic, OpKind, Register, RegisterExt
@@ -41,18 +42,21 @@ _CONDITIONS: Mapping[int, Callable[[bool, bool, bool], bool]] = {
     ConditionCode.G: lambda zero, carry, sign: not (zero or sign),
 }
 
+
 @dataclass
 class AbsentPath:
     """What runs without the features.
 
     Attributes:
         reached: addresses of the instructions that run.
-        targets: code that is jumped to, called, or whose address leaves the function there.
+        targets: code that is jumped to or called there.
+        pointers: addresses that leave the function there.
         checks: whether any branch was decided by a feature.
     """
 
     reached: set[int] = field(default_factory=set)
     targets: set[int] = field(default_factory=set)
+    pointers: set[int] = field(default_factory=set)
     checks: bool = False
 
 
@@ -64,11 +68,13 @@ class Oracle:
         is_variable: whether an address belongs to a variable that holds CPU features.
         is_table_slot: whether a slot holds the address of such a table in another object.
         is_predicate: whether a function returns something of the CPU's features.
+        is_final: whether a function never comes back.
     """
 
     is_variable: Callable[[int], bool]
     is_table_slot: Callable[[int], bool]
     is_predicate: Callable[[int], bool]
+    is_final: Callable[[int], bool]
 
 
 def absent_path(code: Code, function: Function, data: bytes, oracle: Oracle) -> AbsentPath:
@@ -88,6 +94,7 @@ class _Interpreter:
         self._registers: dict[int, int] = {}
         self._flags: tuple[bool, bool, bool] | None = None
         self._tainted = False
+        self._summed: set[int] = set()  # registers that an addition made: a jump to one is a switch
 
     def run(self) -> AbsentPath:
         pending: list[tuple[int, dict[int, int]]] = [(self._function.start, {})]
@@ -97,6 +104,7 @@ class _Interpreter:
             if not self._is_new(place, state):
                 continue
             self._registers, self._flags = dict(state), None
+            self._summed.clear()
             while place in self._instructions:
                 steps += 1
                 following = self._step(self._instructions[place])
@@ -129,8 +137,7 @@ class _Interpreter:
             self._execute(instruction)
             return [instruction.next_ip]
         if flow in (FlowControl.CALL, FlowControl.INDIRECT_CALL):
-            self._call(instruction)
-            return [instruction.next_ip]
+            return [] if self._call(instruction) else [instruction.next_ip]
         if flow == FlowControl.UNCONDITIONAL_BRANCH:
             return self._inside(instruction.near_branch_target)
         if flow == FlowControl.CONDITIONAL_BRANCH:
@@ -139,8 +146,14 @@ class _Interpreter:
         if flow == FlowControl.INDIRECT_BRANCH:
             for register in _ARGUMENTS:
                 self._escape(register)
-            return self._cases()
+            return self._cases() if self._is_switch(instruction) else []
         return []
+
+    def _is_switch(self, instruction: iced.Instruction) -> bool:
+        """Whether an indirect jump goes through a jump table inside the function, and is no call in tail position."""
+        if instruction.op0_kind == OpKind.MEMORY:
+            return bool(instruction.memory_index != Register.NONE)
+        return RegisterExt.full_register(instruction.op0_register) in self._summed
 
     def _branch(self, instruction: iced.Instruction) -> list[int]:
         condition = _CONDITIONS.get(instruction.condition_code)
@@ -167,14 +180,16 @@ class _Interpreter:
         }
         return [place for place in sorted(after - targets) if place in self._instructions]
 
-    def _call(self, instruction: iced.Instruction) -> None:
+    def _call(self, instruction: iced.Instruction) -> bool:
+        """Execute a call and return whether it never comes back."""
         for register in _ARGUMENTS:
             self._escape(register)
         target = instruction.near_branch_target if instruction.op0_kind == OpKind.NEAR_BRANCH64 else 0
         if target:
             self._path.targets.add(target)
         elif instruction.op0_kind == OpKind.REGISTER:
-            self._escape(instruction.op0_register)
+            called = self._registers.get(RegisterExt.full_register(instruction.op0_register), 0)
+            self._path.targets.update({called} - {0})
         slot = data_address(self._code, instruction)
         for register in _CALL_CLOBBERED:
             self._registers.pop(register, None)
@@ -182,11 +197,12 @@ class _Interpreter:
         if self._oracle.is_predicate(target or slot):
             self._registers[Register.RAX] = 0
             self._tainted = True
+        return self._oracle.is_final(target or slot)
 
-    def _escape(self, register: int) -> None:
+    def _escape(self, register: Any) -> None:
         value = self._registers.get(RegisterExt.full_register(register), 0)
         if value:
-            self._path.targets.add(value)
+            self._path.pointers.add(value)
 
     # -- values
 
@@ -213,7 +229,7 @@ class _Interpreter:
     def _move(self, instruction: iced.Instruction) -> None:
         value = self._value(instruction, 1)
         if instruction.op0_kind == OpKind.MEMORY and value:
-            self._path.targets.add(value)  # an address that leaves the function
+            self._path.pointers.add(value)  # an address that leaves the function
         self._set(instruction, value)
 
     def _compare(self, instruction: iced.Instruction) -> None:
@@ -238,9 +254,7 @@ class _Interpreter:
         same = instruction.op_count > 1 and instruction.op0_register == instruction.op1_register != Register.NONE
         operation = instruction.mnemonic
         result: int | None
-        if operation == Mnemonic.XOR and same:
-            result = 0
-        elif operation == Mnemonic.AND and 0 in (left, right):
+        if (operation == Mnemonic.XOR and same) or (operation == Mnemonic.AND and 0 in (left, right)):
             result = 0
         elif left is None or right is None:
             result = None
@@ -257,7 +271,7 @@ class _Interpreter:
             if instruction.op_count == 2:  # either of two values: both may leave
                 for value in (self._value(instruction, 0), self._value(instruction, 1)):
                     if value:
-                        self._path.targets.add(value)
+                        self._path.pointers.add(value)
             self._forget(instruction, flags=False)
             return
         self._path.checks |= self._tainted
@@ -301,6 +315,9 @@ class _Interpreter:
         if instruction.op0_kind != OpKind.REGISTER:
             return
         register = RegisterExt.full_register(instruction.op0_register)
+        self._summed.discard(register)
+        if instruction.mnemonic == Mnemonic.ADD:
+            self._summed.add(register)
         partial = RegisterExt.size(instruction.op0_register) < 4 and instruction.mnemonic == Mnemonic.MOV
         if value is None or partial:
             self._registers.pop(register, None)
@@ -338,4 +355,3 @@ _ARITHMETIC: Mapping[int, Callable[[int, int], int]] = {
     Mnemonic.SUB: lambda left, right: left - right,
     Mnemonic.XOR: lambda left, right: left ^ right,
 }
-

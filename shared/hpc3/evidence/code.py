@@ -44,6 +44,7 @@ class Code:
 
     Attributes:
         path: in the tree.
+        soname: as the file states it.
         family: archspec family.
         position_dependent: linked to fixed addresses (``ET_EXEC``).
         sections: address and bytes of each executable section.
@@ -56,10 +57,12 @@ class Code:
         imports: address of each slot that the loader fills to the name that it is filled with.
         writable: address ranges of variables.
         offsets: section address to file offset.
+        is_go: made by the Go compiler, whose libraries keep the CPU's features in variables.
         truncated: whether code beyond `CODE_LIMIT` was left out.
     """
 
     path: str
+    soname: str
     family: str
     position_dependent: bool
     sections: tuple[tuple[int, bytes], ...]
@@ -72,6 +75,7 @@ class Code:
     imports: Mapping[int, str] = field(default_factory=dict)
     writable: tuple[tuple[int, int], ...] = ()
     offsets: Mapping[int, int] = field(default_factory=dict)
+    is_go: bool = False
     truncated: bool = False
 
     def file_offset(self, address: int) -> int:
@@ -103,6 +107,7 @@ def read_code(stream: BinaryIO, elf: ElfObject, path: str) -> Code:
     code = [(start, start + len(data)) for start, data in sections]
     return Code(
         path=path,
+        soname=elf.soname,
         family=elf.family,
         position_dependent=elf.kind == "executable" and min((s for s, _ in code), default=0) >= 0x10000,
         sections=tuple(sections),
@@ -115,6 +120,7 @@ def read_code(stream: BinaryIO, elf: ElfObject, path: str) -> Code:
         imports=imports,
         writable=_writable(elf),
         offsets={span.address: span.offset for span in elf.code},
+        is_go=".gopclntab" in elf.sections or ".note.go.buildid" in elf.sections,
         truncated=left <= 0,
     )
 

@@ -16,7 +16,7 @@ from .code import Code, Function
 
 #: iced's CPUID feature to archspec's name. Left out: what runs as an older instruction and traps nowhere (CET_IBT,
 #: CET_SS, MULTIBYTENOP, PREFETCHW, PAUSE, MPX, CLDEMOTE, RTM's XTEST), what only the loader and dispatchers use after
-#: asking (XSAVE and kin, RDTSCP), and what only works after a system call (PKU) or belongs to kernels.
+#: asking (XSAVE and kin, RDTSCP), what every x86-64 processor since 2006 has (CMPXCHG16B), and what only works after a system call (PKU) or belongs to kernels.
 FEATURES: Mapping[str, str] = {
     "ADX": "adx",
     "AES": "aes",
@@ -47,7 +47,6 @@ FEATURES: Mapping[str, str] = {
     "CLFLUSHOPT": "clflushopt",
     "CLWB": "clwb",
     "CLZERO": "clzero",
-    "CMPXCHG16B": "cx16",
     "D3NOW": "3dnow",
     "D3NOWEXT": "3dnowext",
     "F16C": "f16c",
@@ -101,11 +100,12 @@ class FunctionUse:
 
 @dataclass
 class References:
-    """Where one function leads: code and data addresses, and whether a reference is a call, a pointer or an access."""
+    """Where one function leads: calls and jumps, addresses it takes, data it accesses; and whether it comes back."""
 
     targets: list[int] = field(default_factory=list)
     pointers: list[int] = field(default_factory=list)
     accesses: list[int] = field(default_factory=list)
+    returns: bool = False
 
 
 def count_features(code: Code) -> list[FunctionUse]:
@@ -136,17 +136,19 @@ def references(code: Code, function: Function, data: bytes) -> References:
     low, high = function.start, function.end
     for instruction in iced.Decoder(64, data, ip=low):
         flow = instruction.flow_control
-        if flow != iced.FlowControl.NEXT:
-            if instruction.op_count and instruction.op0_kind == iced.OpKind.NEAR_BRANCH64:
-                target = instruction.near_branch_target
-                if not low <= target < high:
-                    found.targets.append(target)
-                continue
+        if instruction.op0_kind == iced.OpKind.NEAR_BRANCH64 and instruction.op_count:
+            target = instruction.near_branch_target
+            if not low <= target < high:
+                found.targets.append(target)
+                found.returns |= flow != iced.FlowControl.CALL  # a call in tail position
+            continue
+        found.returns |= flow in (iced.FlowControl.RETURN, iced.FlowControl.INDIRECT_BRANCH)
         address = data_address(code, instruction)
         if address:
             (found.pointers if instruction.mnemonic == iced.Mnemonic.LEA else found.accesses).append(address)
         elif code.position_dependent:
             found.pointers.extend(_immediates(instruction))
+    found.returns |= not data
     return found
 
 
@@ -179,7 +181,7 @@ def bodies(code: Code) -> Iterator[tuple[Function, bytes]]:
 def features_of(opcode: int) -> tuple[str, ...]:
     """Return archspec's names of the features that an iced code needs beyond the x86-64 baseline."""
     instruction = iced.Instruction()
-    instruction.code = opcode
+    instruction.code = opcode  # type: ignore[assignment]  # iced's enums are plain numbers at run time
     if _mnemonics()[instruction.mnemonic] in _HARMLESS_MNEMONICS:
         return ()
     names = (_cpuid_names()[feature] for feature in instruction.cpuid_features())

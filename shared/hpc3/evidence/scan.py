@@ -7,19 +7,25 @@ from hpc3.observed import NOT_DISASSEMBLED, CpuUse, Observed, Package, Skipped
 
 from .gpu import observe_gpu
 from .inventory import DEFAULT_PATH, Inventory, evidence_of, take_inventory
+from .isa import Disassembly
 from .mpi import observe_mpi
 from .system import observe_system
 from .tree import Tree
 
 
-def observe_tree(tree: Tree, *, command_path: str = "") -> Observed:
-    """Return everything that the files of a tree show, the instruction sets excepted.
+def observe_tree(tree: Tree, *, command_path: str = "", disassembly: Disassembly | None = None) -> Observed:
+    """Return everything that the files of a tree show.
 
     Args:
         tree: walked once.
         command_path: PATH of the image's configuration, colon-separated; empty: the one that engines set.
+        disassembly: takes the code of each ELF file; None leaves the instruction sets unknown.
     """
-    return conclude(take_inventory(tree), NOT_DISASSEMBLED, (), command_path=command_path)
+    if disassembly is None:
+        return conclude(take_inventory(tree), NOT_DISASSEMBLED, (), command_path=command_path)
+    inventory = take_inventory(tree, disassembly.visit)
+    cpu, skipped = disassembly.result()
+    return conclude(inventory, cpu, skipped, command_path=command_path)
 
 
 def conclude(
