@@ -16,6 +16,9 @@ MODE, TARGET, FEATURES = (
 )
 _LEVELS = ("x86_64", "x86_64_v2", "x86_64_v3", "x86_64_v4")
 
+#: Features that a processor has and archspec does not list for it: AMD's manuals 24594 and 24592.
+_UNSAID = {"k10": ("popcnt", "sse3"), "zen": ("adx", "rdrand", "sha_ni")}
+
 #: key, verdict, what the code shows, reason, evidence
 Row = tuple[str, str, str, str, "tuple[Evidence, ...]"]
 
@@ -32,11 +35,17 @@ def compare_cpu(annotations: Mapping[str, str], observed: Observed) -> Iterator[
 
 
 def floor_level(use: CpuUse) -> str:
-    """Return the least generic x86 level with every feature that undispatched code uses; empty where none has all."""
-    needed = set(use.required)
+    """Return the highest generic x86-64 level of which undispatched code uses a feature; the family elsewhere.
+
+    Code may need more than the level, and less than all of it: `CpuUse.required` says which features.
+    """
     if use.family != "x86_64":
-        return use.family if not needed else ""
-    return next((level for level in _LEVELS if needed <= target_features(level)), "")
+        return use.family
+    level = _LEVELS[0]
+    for lower, higher in zip(_LEVELS, _LEVELS[1:]):
+        if set(use.required) & (target_features(higher) - target_features(lower)):
+            level = higher
+    return level
 
 
 def target_features(name: str) -> set[str]:
@@ -45,9 +54,8 @@ def target_features(name: str) -> set[str]:
     found = set(features(name))
     for ancestor in target.ancestors:
         found |= set(features(ancestor.name))
-    # archspec's alias: avx512 stands for avx512f, sse3 for pni
-    found |= {"sse3"} if "pni" in found else set()
-    found |= {"lzcnt"} if "abm" in found else set()
+    for ancestor in (name, *(a.name for a in target.ancestors)):
+        found |= set(_UNSAID.get(ancestor, ()))
     return found
 
 
@@ -61,7 +69,7 @@ def _compare_target(stated: str, observed: Observed) -> tuple[str, str, str, tup
     use = observed.cpu
     if isinstance(use, Unknown):
         return "unproven", "", use.reason, ()
-    shown = floor_level(use)
+    shown = ",".join((floor_level(use), *sorted(set(use.required) - target_features(floor_level(use)))))
     allowed = target_features(stated)
     beyond = [use.required[name] for name in sorted(set(use.required) - allowed)]
     if beyond:

@@ -94,6 +94,7 @@ class _Interpreter:
         self._registers: dict[int, int] = {}
         self._flags: tuple[bool, bool, bool] | None = None
         self._tainted = False
+        self._dropped: set[int | None] = set()  # what a CMOV did not choose may stay in a register and is no argument
         self._summed: set[int] = set()  # registers that an addition made: a jump to one is a switch
 
     def run(self) -> AbsentPath:
@@ -201,7 +202,7 @@ class _Interpreter:
 
     def _escape(self, register: Any) -> None:
         value = self._registers.get(RegisterExt.full_register(register), 0)
-        if value:
+        if value and value not in self._dropped:
             self._path.pointers.add(value)
 
     # -- values
@@ -278,8 +279,13 @@ class _Interpreter:
         holds = condition(*self._flags)
         if instruction.op_count == 1:
             self._set(instruction, int(holds))
-        elif holds:
-            self._set(instruction, self._value(instruction, 1))
+        else:
+            kept, dropped = self._value(instruction, 1), self._value(instruction, 0)
+            if holds:
+                self._set(instruction, kept)
+            else:
+                dropped = kept
+            self._dropped.update({dropped} - {None})
 
     def _value(self, instruction: iced.Instruction, operand: int) -> int | None:
         kind = instruction.op_kind(operand)

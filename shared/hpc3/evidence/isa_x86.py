@@ -15,8 +15,9 @@ import iced_x86 as iced
 from .code import Code, Function
 
 #: iced's CPUID feature to archspec's name. Left out: what runs as an older instruction and traps nowhere (CET_IBT,
-#: CET_SS, MULTIBYTENOP, PREFETCHW, PAUSE, MPX, CLDEMOTE, RTM's XTEST), what only the loader and dispatchers use after
-#: asking (XSAVE and kin, RDTSCP), what every x86-64 processor since 2006 has (CMPXCHG16B), and what only works after a system call (PKU) or belongs to kernels.
+#: CET_SS, MULTIBYTENOP, PREFETCHW, PAUSE, MPX, CLDEMOTE, XTEST), what only the loader and dispatchers use after asking
+#: (XSAVE and kin, RDTSCP), what every x86-64 processor since 2006 has (CMPXCHG16B), and what only works after a system
+#: call (PKU) or belongs to kernels.
 FEATURES: Mapping[str, str] = {
     "ADX": "adx",
     "AES": "aes",
