@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from hpc3.consume.verify import verify_annotations
 from hpc3.consume.verify_cpu import floor_level
 from hpc3.evidence.isa import Disassembly

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from conftest import fetch_debian, fetch_wheel
+
 from hpc3.consume.verify_cpu import floor_level
 from hpc3.evidence.isa import Disassembly
 from hpc3.evidence.package_db import upstream_version
