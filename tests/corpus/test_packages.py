@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from conftest import fetch_debian, fetch_wheel
+from package_cache import fetch_debian, fetch_wheel
 
 from hpc3.consume.verify_cpu import floor_level
 from hpc3.evidence.isa import Disassembly

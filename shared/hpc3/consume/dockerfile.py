@@ -43,6 +43,7 @@ class _Stage:
     environment: dict[str, str] = field(default_factory=dict)
     labels: dict[str, str] = field(default_factory=dict)
     places: dict[str, int] = field(default_factory=dict)
+    arguments: dict[str, str] = field(default_factory=dict)
 
 
 def subject_from_dockerfile(text: str, name: str) -> Subject:
@@ -52,15 +53,15 @@ def subject_from_dockerfile(text: str, name: str) -> Subject:
         InputError: there is no FROM.
     """
     stages: dict[str, _Stage] = {}
-    arguments: dict[str, str] = {}
+    before: dict[str, str] = {}  # arguments before the first FROM: a stage sees those that it declares again
     stage: _Stage | None = None
     for instruction in instructions(text):
         if instruction.keyword == "FROM":
-            stage = _start_stage(instruction, stages, arguments)
+            stage = _start_stage(instruction, stages, before)
         elif instruction.keyword == "ARG":
-            _take_argument(instruction.rest, arguments)
+            _take_argument(instruction.rest, before if stage is None else stage.arguments, before)
         elif stage is not None:
-            _apply(stage, instruction, arguments)
+            _apply(stage, instruction)
     if stage is None:
         raise InputError("has no FROM instruction", where=name)
     if stage.environment:
@@ -113,21 +114,18 @@ def _start_stage(instruction: Instruction, stages: dict[str, _Stage], arguments:
     return stage
 
 
-def _take_argument(rest: str, arguments: dict[str, str]) -> None:
+def _take_argument(rest: str, arguments: dict[str, str], before: Mapping[str, str]) -> None:
     for word in _split(rest):
         name, equals, value = word.partition("=")
-        if equals:
-            arguments[name] = _expand(value, arguments)
-        else:
-            arguments.setdefault(name, "")
+        arguments[name] = _expand(value, arguments) if equals else before.get(name, "")
 
 
-def _apply(stage: _Stage, instruction: Instruction, arguments: Mapping[str, str]) -> None:
+def _apply(stage: _Stage, instruction: Instruction) -> None:
     effect = _EFFECTS.get(instruction.keyword)
     if effect is None:
         return
     field_name, change = effect
-    change(stage, instruction, {**arguments, **stage.environment})
+    change(stage, instruction, {**stage.arguments, **stage.environment})
     stage.places[field_name] = instruction.line
 
 

@@ -21,6 +21,7 @@ _SECONDS = 120
 _OUTPUT = 1 << 20
 _ARGUMENTS = ("a b", "$HOME", "*", "it's")
 _PRINT_ARGUMENTS = 'for word in "$@"; do printf "%s\\n" "$word"; done'
+_SYSTEM_FOLDERS = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
 #: Somebody whom the image does not know, as on an HPC system.
 _STRANGER = "54321:54321"
 
@@ -126,6 +127,6 @@ def _smoke_test(engine: Engine, image: str, subject: Subject) -> Iterator[Findin
 
 
 def _missing(wanted: str, got: str) -> str:
-    """Return the folders of one PATH that another lacks."""
-    there = set(got.split(":"))
+    """Return the folders of one PATH that another lacks; the system's own differ between login and no login."""
+    there = {*got.split(":"), *_SYSTEM_FOLDERS}
     return ":".join(folder for folder in wanted.split(":") if folder and folder not in there)
