@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar, Union
+from typing import Generic, Optional, TypeVar, Union
 
 T = TypeVar("T")
 
@@ -101,8 +101,8 @@ class Mpi:
     version: str = ""
     abi_family: str = ""
     abi_version: str = ""
-    pmi: tuple[str, ...] | None = None
-    gpu_aware: tuple[str, ...] | None = None
+    pmi: Optional[tuple[str, ...]] = None
+    gpu_aware: Optional[tuple[str, ...]] = None
     portability: str = ""
     lookup: str = ""
     external: bool = False
@@ -114,14 +114,14 @@ class Fabric:
 
     Attributes:
         frameworks: ``libfabric``, ``ucx``, ``verbs``, ``psm2``, ``psm3``, ``portals4``, ``tcp``, ``shm``; sorted;
-            empty: there is no MPI.
+            empty: there is no MPI; None when not known.
         providers: ``ofi:tcp``, ``ucx:rc``, …; sorted; empty when not known.
         libfabric: version, empty when absent or unknown.
         ucx: version, empty when absent or unknown.
         collectives: ``nccl@2.21.5``, …; sorted.
     """
 
-    frameworks: tuple[str, ...]
+    frameworks: Optional[tuple[str, ...]]
     providers: tuple[str, ...] = ()
     libfabric: str = ""
     ucx: str = ""
@@ -246,6 +246,7 @@ class Component:
         patches: SHA-256 of each patch, in order.
         dependencies: sorted by id.
         metadata: what the manager's recipes know, where they were asked.
+        purl: package URL where the source knows a closer one than the manager's (``pkg:pypi/numpy@1.26.4``).
     """
 
     id: str
@@ -256,12 +257,13 @@ class Component:
     os: str = ""
     runtime: bool = False
     root: bool = False
-    external: External | None = None
+    external: Optional[External] = None
     compiler: str = ""
     variants: Mapping[str, object] = field(default_factory=dict)
     patches: tuple[str, ...] = ()
     dependencies: tuple[Dependency, ...] = ()
     metadata: PackageMetadata = PackageMetadata()
+    purl: str = ""
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,8 @@ _LONG_VALUES = {
 }
 _VALUE_LIMIT = 512
 
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+
 
 @dataclass(frozen=True)
 class Key:
@@ -77,8 +79,10 @@ class Key:
         """Return what is wrong with ``value``, or an empty string where it is well-formed."""
         if len(value) > self.limit:
             return f"longer than {self.limit} characters"
-        # The file anchors with "$", which also matches before a final line break: hence the second condition.
-        if not re.fullmatch(self.grammar, value) or "\n" in value:
+        # "." takes control characters, and "$" stands before a final line break: no value holds either.
+        if _CONTROL.search(value):
+            return "holds a control character"
+        if not re.fullmatch(self.grammar, value):
             return f"does not match {self.grammar}"
         return ""
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import importlib
 import os
 import sys
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Callable, Sequence
 
 from hpc3 import __version__
 from hpc3.errors import Hpc3Error, printable
@@ -23,18 +23,24 @@ VERBS: dict[str, str] = {
 }
 
 
-class Verb(Protocol):
-    """What a module ``cli/<verb>.py`` offers."""
+TYPE_CHECKING = False  # what typing has under this name; importing it would take a sixth of the time of --help
+if TYPE_CHECKING:
+    from typing import Protocol
 
-    def configure(self, parser: argparse.ArgumentParser) -> None:
-        """Add the verb's arguments to its parser."""
+    class Verb(Protocol):
+        """What a module ``cli/<verb>.py`` offers."""
 
-    def run(self, args: argparse.Namespace) -> int:
-        """Do it and return the exit code."""
+        def configure(self, parser: argparse.ArgumentParser) -> None:
+            """Add the verb's arguments to its parser."""
+
+        def run(self, args: argparse.Namespace) -> int:
+            """Do it and return the exit code."""
 
 
 def run(argv: Sequence[str]) -> int:
     """Run one verb; errors become one line on stderr, never a traceback."""
+    # A run is short and makes few cycles: walking the objects of a large lock again and again would double its time.
+    gc.disable()
     parser = _top_parser()
     if not argv or argv[0] not in VERBS:
         parser.parse_args(argv)
@@ -45,8 +51,13 @@ def run(argv: Sequence[str]) -> int:
     verb_parser = argparse.ArgumentParser(prog=f"hpc3 {name}", description=f"{VERBS[name]}.")
     verb_parser.add_argument("--quiet", action="store_true", help="say nothing on stderr but errors")
     verb.configure(verb_parser)
+    return guarded(lambda: verb.run(verb_parser.parse_args(argv[1:])), complain)
+
+
+def guarded(run_verb: Callable[[], int], complain: Callable[[str, int], int]) -> int:
+    """Run a verb and return its exit code; ``complain(line, exit_code)`` is told of an error and returns the code."""
     try:
-        code = verb.run(verb_parser.parse_args(argv[1:]))
+        code = run_verb()
         sys.stdout.flush()  # a closed pipe shows here, not in the interpreter's last breath
     except Hpc3Error as error:
         return complain(str(error), error.exit_code)

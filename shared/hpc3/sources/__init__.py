@@ -1,1 +1,44 @@
-"""Readers of build systems: each turns one kind of input into facts."""
+"""Readers of build systems: each turns one kind of input into facts and a request.
+
+What a path is, its shape tells: a folder with ``spack.lock``, a lock, a facts document. Each kind has a function
+``(path, picks) -> Source`` in the table below.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from hpc3.errors import InputError
+
+from .source import Source
+
+Reader = Callable[[Path, Sequence[str]], Source]
+
+
+def read_source(path: Path, picks: Sequence[str] = ()) -> Source:
+    """Read a source, whatever kind it is.
+
+    Args:
+        path: a file or a folder.
+        picks: roots to keep (``--root``); none: all.
+
+    Raises:
+        InputError: it is no source, or not what it should be.
+    """
+    return _reader_for(path)(path, picks)
+
+
+def _reader_for(path: Path) -> Reader:
+    # Imported where it is needed: a lock costs no more than a lock.
+    if path.is_dir() or path.name == "spack.yaml" or path.suffix == ".lock":
+        from .spack_environment import read_environment
+
+        return read_environment
+    if path.suffix == ".json":
+        from .facts_document import read_facts
+
+        return read_facts
+    if not path.exists():
+        raise InputError("there is no such file", where=str(path))
+    raise InputError("is not a spack.lock, a folder with one, or a facts document", where=str(path))

@@ -1,0 +1,49 @@
+"""The arguments that every verb on a SOURCE shares, and how it is read."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from hpc3.sources import read_source
+from hpc3.sources.source import Source
+
+from .output import talk
+
+
+def add_source_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add SOURCE, ``--root`` and ``-o``.
+
+    A host may set defaults on the parser before: ``source``, so that SOURCE can be left out, and ``read_source``, its
+    own way to read one.
+    """
+    if parser.get_default("read_source") is None:
+        parser.set_defaults(read_source=read_source)
+    parser.add_argument(
+        "source",
+        metavar="SOURCE",
+        type=Path,
+        nargs=None if parser.get_default("source") is None else "?",
+        help="a spack.lock, a folder with one, or a facts document",
+    )
+    add_product_arguments(parser)
+
+
+def add_product_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add ``--root`` and ``-o``: what of a source, and where to."""
+    parser.add_argument(
+        "--root",
+        metavar="NAME",
+        action="append",
+        default=[],
+        help="keep this root: NAME, NAME@VERSION or /HASH (repeat)",
+    )
+    parser.add_argument("-o", "--output", metavar="FILE", default="", help="write to FILE instead of stdout")
+
+
+def source_from_arguments(args: argparse.Namespace) -> Source:
+    """Read SOURCE and tell what was said in it but is not followed."""
+    source: Source = args.read_source(args.source, args.root)
+    for warning in source.request.warnings if source.request else ():
+        talk(warning, quiet=args.quiet)
+    return source

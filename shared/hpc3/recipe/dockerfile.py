@@ -1,0 +1,133 @@
+"""A plan as a Dockerfile that BuildKit, buildah (1.28 and up) and podman build alike.
+
+All quoting for the Dockerfile's own grammar is here. Left out on purpose, because buildah 1.28 does not have them:
+here-documents, ``COPY --chmod`` with stages, ``RUN --mount`` options beyond ``cache`` and ``secret``.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+
+from hpc3.errors import InputError
+from hpc3.request import EnvironmentChange
+
+from .contract import DEFAULT_PATH, LOGIN_SHELL
+from .plan import Argument, Copy, Mount, Plan, Run, Stage, Step, Write
+from .shell import CONTINUED, LINE_LIMIT, run_lines, write_lines
+
+#: hadolint wants ``set -o pipefail`` before a pipe; bzip2 -d, the last of the pipe, fails on what is cut off.
+_PIPE = ("DL4006",)
+
+
+def render_dockerfile(plan: Plan) -> str:
+    """Return a plan as the text of a Dockerfile, the same for the same plan.
+
+    Raises:
+        InputError: a value holds what no line of a Dockerfile can hold.
+    """
+    images = {stage.image_argument for stage in plan.stages}
+    blocks = ["\n".join(f"# {line}" if line else "#" for line in plan.header)]
+    blocks.append("\n".join(_argument(a) for a in plan.arguments if a.name in images))
+    for stage in plan.stages:
+        blocks.extend(_stage(stage, plan))
+    blocks.append(_tail(plan))
+    return "\n\n".join(blocks) + "\n"
+
+
+def label_instruction(labels: Mapping[str, str]) -> str:
+    """Return one ``LABEL`` instruction, sorted by key, that every parser reads back unchanged; empty for no labels.
+
+    Raises:
+        InputError: a key or value holds a line break or NUL, or is too long for a line.
+    """
+    if not labels:
+        return ""
+    pairs = [f"{_quoted(name)}={_quoted(value)}" for name, value in sorted(labels.items())]
+    return "LABEL " + (CONTINUED + "      ").join(pairs) + "\n"
+
+
+def _quoted(value: str) -> str:
+    """Quote a value for LABEL and ENV: in double quotes, where backslash, quote and dollar are escaped.
+
+    That is how BuildKit's shell lexer and buildah's read it (``processDoubleQuote``); neither knows another escape,
+    so a line break cannot be written at all.
+    """
+    if any(c in value for c in "\n\r\x00") or len(value.encode("utf-8", "surrogatepass")) > LINE_LIMIT:
+        raise InputError(
+            f"{value[:80]!r} cannot be written in a Dockerfile: it holds a line break or is too long", where="labels"
+        )
+    return '"' + value.replace("\\", "\\\\").replace('"', '\\"').replace("$", "\\$") + '"'
+
+
+def _argument(argument: Argument) -> str:
+    value = _quoted(argument.default) if argument.default else ""
+    return f"# {argument.meaning}\nARG {argument.name}={value}"
+
+
+def _stage(stage: Stage, plan: Plan) -> Iterable[str]:
+    is_last = stage is plan.stages[-1]
+    yield f"FROM ${{{stage.image_argument}}}" + ("" if is_last else f" AS {stage.name}")
+    needed = {name for step in stage.steps if isinstance(step, Run) for name in step.arguments}
+    arguments = [_argument(argument) for argument in plan.arguments if argument.name in needed]
+    if arguments:
+        yield "\n".join(arguments)
+    for step in stage.steps:
+        yield _step(step)
+
+
+def _step(step: Step) -> str:
+    if isinstance(step, Copy):
+        return f"# {step.comment}\n{_copy(step)}"
+    if isinstance(step, Write):
+        return f"# {step.comment}\n{_run(write_lines(step), (), (*step.lint, *(_PIPE if step.packed else ())))}"
+    return f"# {step.comment}\n{_run(run_lines(step), step.mounts, step.lint)}"
+
+
+def _copy(step: Copy) -> str:
+    stage = f"--from={step.stage} " if step.stage else ""
+    words = [*step.sources, step.destination]
+    if any(c in word for word in words for c in "\n\r\x00"):
+        raise InputError(f"{words!r} cannot be written in a Dockerfile: a name holds a line break"[:300])
+    # The JSON form takes any name; its brackets are not patterns, those inside a name still are.
+    return f"COPY {stage}{json.dumps([_unpatterned(word) for word in words], ensure_ascii=False)}"
+
+
+def _unpatterned(path: str) -> str:
+    """Escape what Go's ``filepath.Match`` reads as a pattern, and ``$``, which COPY expands."""
+    return "".join(f"\\{c}" if c in "*?[\\$" else c for c in path)
+
+
+def _run(lines: list[str], mounts: tuple[Mount, ...], lint: tuple[str, ...]) -> str:
+    head = f"# hadolint ignore={','.join(lint)}\n" if lint else ""
+    options = [f"--mount=type={mount.kind},id={mount.id},target={mount.target}" for mount in mounts]
+    # Assignments and statements alike end with &&: the first that fails ends the step.
+    first = "RUN " + (CONTINUED + "    ").join([*options, ""]) if options else "RUN "
+    return head + first + f"{CONTINUED} && ".join(lines)
+
+
+def _tail(plan: Plan) -> str:
+    environment = _environment(plan.environment)
+    lines = ["# No entrypoint: what is asked for is what runs; a login shell where nothing is asked for", "WORKDIR /"]
+    lines.extend(["ENTRYPOINT []", f"CMD {json.dumps(list(LOGIN_SHELL))}"])
+    return "\n\n".join(
+        part for part in (environment, "\n".join(lines), label_instruction(plan.labels).rstrip()) if part
+    )
+
+
+def _environment(changes: Iterable[EnvironmentChange]) -> str:
+    pairs = [f"{change.name}={_environment_value(change)}" for change in changes]
+    if not pairs:
+        return ""
+    comment = "# For every start that passes by login files and entrypoints"
+    return f"{comment}\nENV " + (CONTINUED + "    ").join(pairs)
+
+
+def _environment_value(change: EnvironmentChange) -> str:
+    quoted = _quoted(change.value)
+    if change.action == "set":
+        return quoted
+    if change.name == "PATH":
+        return f'{quoted[:-1]}:${{PATH:-{DEFAULT_PATH}}}"'
+    separator = _quoted(change.separator)[1:-1]
+    return f'{quoted[:-1]}${{{change.name}:+{separator}${change.name}}}"'

@@ -1,0 +1,37 @@
+"""What the unit tests share: real environments, and the question that every bad input is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+
+import pytest
+
+from hpc3.errors import InputError
+from unit.locks import COUNTS, environment_folder, name_of
+
+Refused = Callable[..., AbstractContextManager[None]]
+
+
+@pytest.fixture(params=COUNTS, ids=name_of)
+def environment(request: pytest.FixtureRequest) -> Path:
+    """Return the folder of a real environment: the test runs once for each."""
+    return environment_folder(request.param)
+
+
+@pytest.fixture
+def refused() -> Refused:
+    """Return a context that passes when an `InputError` of one line says all of the given words."""
+
+    @contextmanager
+    def check(*words: str) -> Iterator[None]:
+        with pytest.raises(InputError) as caught:
+            yield
+        line = str(caught.value)
+        assert line.isprintable(), ascii(line)
+        assert len(line) < 3000
+        for word in words:
+            assert word in line
+
+    return check
