@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from package_cache import fetch_debian, fetch_wheel
 
+from corpus.package_cache import fetch_debian, fetch_wheel
 from hpc3.consume.verify_cpu import floor_level
 from hpc3.evidence.isa import Disassembly
 from hpc3.evidence.package_db import upstream_version

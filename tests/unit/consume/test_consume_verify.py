@@ -4,7 +4,6 @@ import json
 from pathlib import Path
 
 import pytest
-from root_file_systems import build_root, compile_c
 
 from hpc3.cli import main
 from hpc3.consume.verify import Comparison, offers, verify_annotations
@@ -13,6 +12,7 @@ from hpc3.evidence.tree import DirectoryTree
 from hpc3.facts import Evidence, Known, Unknown
 from hpc3.observed import CpuUse, FeatureUse, Observed, Package
 from hpc3.vocabulary import key, vocabulary
+from unit.consume.root_file_systems import build_root, compile_c
 
 TRUE = {
     "communication.framework": "ucx",

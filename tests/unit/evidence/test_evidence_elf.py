@@ -7,7 +7,6 @@ import struct
 from pathlib import Path
 
 import pytest
-from binaries import SOURCE, compile_c, elf_with_section, program_bytes
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -16,6 +15,7 @@ from hpc3.evidence.elf import BoundedReader, UnreadableElf, read_elf
 from hpc3.evidence.gpu_code import read_gpu_code
 from hpc3.evidence.isa import analyse
 from hpc3.evidence.libraries import recognise_library, static_mpi
+from unit.evidence.binaries import SOURCE, compile_c, elf_with_section, program_bytes
 
 
 def read(path: Path) -> object:

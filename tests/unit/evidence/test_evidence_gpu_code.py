@@ -8,12 +8,12 @@ import zlib
 from pathlib import Path
 
 import pytest
-from binaries import elf_with_section, fat_binary, hip_bundle
 from hypothesis import given
 from hypothesis import strategies as st
 
 from hpc3.evidence.elf import read_elf
 from hpc3.evidence.gpu_code import read_gpu_code
+from unit.evidence.binaries import elf_with_section, fat_binary, hip_bundle
 
 _KERNEL = "__global__ void k(float *a) { a[threadIdx.x] *= 2; }\nint main() { k<<<1, 1>>>(0); return 0; }\n"
 
