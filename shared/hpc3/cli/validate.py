@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from hpc3.cli.output import talk, write_product
-from hpc3.consume.finding import Finding, explain
+from hpc3.consume.finding import Finding, explain, explain_all
 from hpc3.consume.report import FORMATS, report
 from hpc3.consume.subject import INPUT_LIMIT, Subject, subject_from_json
 from hpc3.consume.validate import is_rejected, validate_subject
@@ -30,16 +30,18 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--format", choices=FORMATS, default="text")
     parser.add_argument("--strict", action="store_true", help="warnings reject, too")
-    parser.add_argument("--explain", metavar="CODE", help="tell what a finding means, and end")
+    parser.add_argument(
+        "--explain", metavar="CODE", help="tell what a finding means (all: a page about every one), and end"
+    )
     parser.add_argument("--run", metavar="NAME", help="also start the local image NAME in every way that users do")
-    parser.add_argument("--engine", default="", metavar="COMMAND", help="engine for --run (default: podman or docker)")
+    parser.add_argument("--engine", default="", metavar="COMMAND", help="engine for --run (default: podman, docker)")
     parser.add_argument("-o", "--output", default="", metavar="FILE")
 
 
 def run(args: argparse.Namespace) -> int:
     """Judge the subject and return 1 where it is rejected."""
     if args.explain:
-        write_product(explain(args.explain), args.output)
+        write_product(explain_all() if args.explain == "all" else explain(args.explain), args.output)
         return 0
     if not args.subject:
         raise UsageError("there is nothing to judge", remedy="give an image or a file")

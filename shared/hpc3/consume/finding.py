@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -68,3 +69,35 @@ def explain(code: str) -> str:
         f"Source: {kind['source']}.",
     )
     return "\n".join(lines) + "\n"
+
+
+def explain_all() -> str:
+    """Return a page in Markdown about every finding; ``docs/findings.md`` is this text."""
+    groups = {
+        "1": "The behaviour contract, as the configuration shows it",
+        "2": "Keys and values",
+        "3": "Values that demand or forbid others",
+        "4": "Places that say different things",
+        "5": "Hazards",
+        "6": "What happens when the image is started (`--run`)",
+    }
+    lines = [
+        "# Findings of `hpc3 validate`",
+        "",
+        "<!-- Generated: hpc3 validate --explain all -o docs/findings.md -->",
+        "",
+        "An *error* rejects the image; a *warning* does with `--strict`; a *note* never does.",
+        "`hpc3 validate --explain CODE` prints one of these in a terminal.",
+    ]
+    for digit, title in groups.items():
+        lines += ["", f"## {title}"]
+        for code, kind in kinds().items():
+            if code[3] == digit:
+                message = _plain(kind["message"])
+                lines += ["", f"### {code}", "", f"**{kind['level']}**: {message}.", "", kind["explanation"], ""]
+                lines += [f"*Remedy:* {_plain(kind['remedy'])}.", "", f"*Source:* {kind['source']}."]
+    return "\n".join(lines) + "\n"
+
+
+def _plain(template: str) -> str:
+    return re.sub(r"\{([a-z]+)\}", r"*\1*", template)

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import peers
 from hpc3.cli import main
-from hpc3.consume.finding import ERROR, explain, finding, kinds
+from hpc3.consume.finding import ERROR, explain, explain_all, finding, kinds
 from hpc3.consume.subject import Referrer, Subject
 from hpc3.consume.validate import is_rejected, validate_subject
 from hpc3.errors import UsageError
@@ -295,6 +296,14 @@ def test_machine_formats(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> N
     failed = {case.get("name") for case in suite if case.find("failure") is not None}
     assert failed == {code for code in found if kinds()[code]["level"] == ERROR}
     assert int(suite.get("tests", "0")) == len(kinds())
+
+
+def test_the_page_is_what_the_table_says(rerecord: bool) -> None:
+    page = peers.REPOSITORY / "docs" / "findings.md"
+    if rerecord:
+        page.write_text(explain_all(), "utf-8")
+    assert page.read_text("utf-8") == explain_all()
+    assert all(f"### {code}\n" in explain_all() for code in kinds())
 
 
 def test_explain(capfd: pytest.CaptureFixture[str]) -> None:
