@@ -18,6 +18,9 @@ VERBS: dict[str, str] = {
     "annotations": "the annotations of an image built from a source",
     "containerize": "a conformant, annotated Dockerfile or Apptainer definition",
     "sbom": "the software bill of materials of a source",
+    "apply": "annotations, SBOM and recipe onto images that exist",
+    "index": "one tag over the variants of an application",
+    "inspect": "what is on an image, and where each value came from",
     "validate": "judge an image, a Dockerfile or annotations by the contract and the vocabulary",
     "verify": "compare annotations with the binaries in an image or a root file system",
 }

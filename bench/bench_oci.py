@@ -1,0 +1,266 @@
+"""How fast annotating and inspecting are, against what people do without it. Prints ratios.
+
+Run: ``python bench/bench_oci.py [--size-mb 1000] [--repeat 7]``. Needs docker-registry, skopeo and buildah; everything
+stays on loopback and in a temporary folder. Whole processes are timed, the median is shown.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import gzip
+import hashlib
+import io
+import json
+import multiprocessing
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tarfile
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+sys.path.append(str(Path(__file__).parents[1] / "tests/oci"))  # the peers of the tests
+
+from peers import ANNOTATIONS, Registry, Storage, free_port, serve_registry
+
+from hpc3.oci.connections import Access
+from hpc3.oci.http_client import HttpClient
+
+HPC3 = [sys.executable, "-m", "hpc3.cli"]
+ROUND_TRIP = 0.020  # seconds
+CHUNK = 1024 * 1024
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--size-mb", type=int, default=1000)
+    parser.add_argument("--repeat", type=int, default=7)
+    parser.add_argument("--images", type=int, default=200)
+    parser.add_argument("--tags", type=int, default=500)
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="hpc3-bench-") as name:
+        folder = Path(name)
+        (folder / "registry").mkdir()
+        with serve_registry(folder / "registry") as registry:
+            wanted = [write_wanted(folder / f"{i}.json", str(i)) for i in range(2)]
+            bench_one_image(folder, registry, wanted, args.size_mb, args.repeat)
+            bench_many(folder, registry, wanted, args.images)
+            bench_latency(folder, registry, args.tags)
+
+
+def write_wanted(path: Path, version: str) -> Path:
+    path.write_text(json.dumps({**ANNOTATIONS, "org.supercontainers.software.version": version}))
+    return path
+
+
+def bench_one_image(folder: Path, registry: Registry, wanted: list[Path], size_mb: int, repeat: int) -> None:
+    for tag, size in (("small", 1), ("large", size_mb)):
+        registry.push(write_layout(folder / tag, size), f"bench:{tag}")
+    turn = iter(range(10**6))
+
+    def apply(tag: str, *options: str) -> Callable[[], None]:
+        # Each run states another version than the one before, so that each writes.
+        return lambda: quiet(
+            *HPC3, "apply", registry.ref(f"bench:{tag}"), "--from", str(wanted[next(turn) % 2]), *options
+        )
+
+    small = median(apply("small", "--annotations-only"), repeat)
+    large = median(apply("large", "--annotations-only"), repeat)
+    seen = len(registry.requests())
+    apply("large", "--annotations-only")()
+    requests = registry.requests()[seen:]
+    labelled = median(apply("large"), repeat)
+    skopeo = median(lambda: skopeo_edit(folder, registry), 3)
+    buildah = median(lambda: buildah_edit(folder, registry), 2)
+    show(f"annotations alone, {size_mb} MB", f"{large * 1e3:.0f} ms, {len(requests)} requests", "at most 3 requests")
+    show("blobs read for it", str(sum("/blobs/" in request for request in requests)), "0")
+    show(f"{size_mb} MB against 1 MB", f"{large / small:.2f}", "0.9 to 1.1")
+    show("with labels", f"{labelled * 1e3:.0f} ms", "")
+    show("skopeo copy, edit, copy", f"{skopeo:.1f} s = {skopeo / large:.0f} times as long", "at least 50")
+    show("buildah from, commit, push", f"{buildah:.1f} s = {buildah / large:.0f} times as long", "at least 100")
+
+
+def bench_many(folder: Path, registry: Registry, wanted: list[Path], count: int) -> None:
+    layout = folder / "small"
+    references = [registry.ref(f"many:{i}") for i in range(count)]
+    registry.push(layout, "many:0")
+    raw = registry.skopeo("inspect", "--raw", references[0]).encode()
+    for i in range(1, count):
+        put_tag(registry.host, "many", str(i), raw)
+    (folder / "list").write_text("\n".join(references))
+    options = ["--annotations-only", "--quiet"]
+    together = timed(lambda: quiet(*HPC3, "apply", "--list", str(folder / "list"), "--from", str(wanted[0]), *options))
+
+    def one_by_one() -> None:
+        for reference in references:
+            quiet(*HPC3, "apply", reference, "--from", str(wanted[1]), *options)
+
+    apart = timed(one_by_one)
+    show(
+        f"{count} images in one call",
+        f"{together:.2f} s, one process each {apart:.1f} s = {apart / together:.1f} times",
+        "at least 5",
+    )
+
+
+def bench_latency(folder: Path, registry: Registry, count: int) -> None:
+    raw = registry.skopeo("inspect", "--raw", registry.ref("many:0")).encode()
+    for i in range(count):
+        put_tag(registry.host, "tags", f"t{i}", raw, with_blobs_of="many")
+    with delayed(registry.host) as host:
+        command = [*HPC3, "inspect", f"docker://{host}/tags", "--all-tags", "--annotations-only", "--jobs", "32"]
+        seconds = median(lambda: quiet(*command), 3)
+    show(f"{count} tags inspected, {ROUND_TRIP * 1e3:.0f} ms round trip", f"{seconds:.2f} s", "at most 1.5 s")
+
+
+def write_layout(folder: Path, size_mb: int) -> Path:
+    """Write a layout with one image of one layer of random bytes, packed without compressing."""
+    blobs = folder / "blobs/sha256"
+    blobs.mkdir(parents=True)
+    layer = folder / "layer"
+    plain = hashlib.sha256()
+    with gzip.GzipFile(layer, "wb", compresslevel=0, mtime=0) as packed:
+
+        class Tee(io.RawIOBase):
+            def write(self, data: bytes) -> int:  # type: ignore[override]
+                plain.update(data)
+                return packed.write(data)
+
+        with tarfile.open(fileobj=Tee(), mode="w|") as tar:  # type: ignore[arg-type]
+            for i in range(size_mb):
+                member = tarfile.TarInfo(f"data{i}")
+                member.size = CHUNK
+                tar.addfile(member, io.BytesIO(os.urandom(CHUNK)))
+    digest = hashlib.sha256()
+    with layer.open("rb") as stream:
+        while chunk := stream.read(CHUNK):
+            digest.update(chunk)
+    size = layer.stat().st_size
+    layer.rename(blobs / digest.hexdigest())
+    rootfs = {"type": "layers", "diff_ids": [f"sha256:{plain.hexdigest()}"]}
+    config = store(blobs, {"architecture": "amd64", "os": "linux", "config": {}, "rootfs": rootfs})
+    manifest_type = "application/vnd.oci.image.manifest.v1+json"
+    manifest = store(
+        blobs,
+        {
+            "schemaVersion": 2,
+            "mediaType": manifest_type,
+            "config": {"mediaType": "application/vnd.oci.image.config.v1+json", **config},
+            "layers": [
+                {
+                    "mediaType": "application/vnd.oci.image.layer.v1.tar+gzip",
+                    "digest": f"sha256:{digest.hexdigest()}",
+                    "size": size,
+                }
+            ],
+        },
+    )
+    (folder / "index.json").write_text(
+        json.dumps({"schemaVersion": 2, "manifests": [{"mediaType": manifest_type, **manifest}]})
+    )
+    (folder / "oci-layout").write_text('{"imageLayoutVersion":"1.0.0"}')
+    return folder
+
+
+def store(blobs: Path, document: dict) -> dict:
+    raw = json.dumps(document).encode()
+    digest = hashlib.sha256(raw).hexdigest()
+    (blobs / digest).write_bytes(raw)
+    return {"digest": f"sha256:{digest}", "size": len(raw)}
+
+
+def skopeo_edit(folder: Path, registry: Registry) -> None:
+    """Copy to a folder, edit the manifest there, copy back: what annotating with skopeo is."""
+    copy = folder / "copy"
+    quiet("skopeo", "copy", "--src-tls-verify=false", registry.ref("bench:large"), f"dir:{copy}")
+    manifest = json.loads((copy / "manifest.json").read_text())
+    manifest.setdefault("annotations", {}).update(ANNOTATIONS)
+    (copy / "manifest.json").write_text(json.dumps(manifest))
+    quiet("skopeo", "copy", "--dest-tls-verify=false", f"dir:{copy}", registry.ref("bench:skopeo"))
+    shutil.rmtree(copy)
+
+
+def buildah_edit(folder: Path, registry: Registry) -> None:
+    """Pull, annotate, commit, push, from an empty storage."""
+    storage = Storage(folder / "storage")
+    name = storage.buildah("from", "--pull-always", "--tls-verify=false", registry.ref("bench:large")).strip()
+    storage.buildah("config", *[f"--annotation={k}={v}" for k, v in ANNOTATIONS.items()], name)
+    storage.buildah("commit", "-q", name, "localhost/annotated")
+    storage.buildah("push", "--tls-verify=false", "localhost/annotated", registry.ref("bench:buildah"))
+    shutil.rmtree(folder / "storage")
+
+
+def put_tag(host: str, repository: str, tag: str, raw: bytes, with_blobs_of: str = "") -> None:
+    http = HttpClient(Access())
+    if with_blobs_of:
+        manifest = json.loads(raw)
+        for blob in (manifest["config"], *manifest["layers"]):
+            mount = f"http://{host}/v2/{repository}/blobs/uploads/?mount={blob['digest']}&from={with_blobs_of}"
+            assert http.exchange("POST", mount, {}, body=b"", limit=CHUNK).status == 201
+    headers = {"Content-Type": json.loads(raw)["mediaType"]}
+    url = f"http://{host}/v2/{repository}/manifests/{tag}"
+    assert http.exchange("PUT", url, headers, body=raw, limit=CHUNK).status == 201
+    http.close()
+
+
+@contextmanager
+def delayed(target: str) -> Iterator[str]:
+    """Forward connections with a delay both ways, as a network has one."""
+    port = free_port()
+    process = multiprocessing.get_context("spawn").Process(target=forward, args=(port, target), daemon=True)
+    process.start()
+    time.sleep(1)
+    try:
+        yield f"127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        process.join()
+
+
+def forward(port: int, target: str) -> None:
+    async def pipe(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        loop = asyncio.get_running_loop()
+        while data := await reader.read(65536):
+            loop.call_later(ROUND_TRIP / 2, writer.write, data)
+        loop.call_later(ROUND_TRIP / 2, writer.close)
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await asyncio.sleep(ROUND_TRIP)  # the handshake
+        host, _, number = target.partition(":")
+        other_reader, other_writer = await asyncio.open_connection(host, int(number))
+        await asyncio.gather(pipe(reader, other_writer), pipe(other_reader, writer))
+
+    async def run() -> None:
+        server = await asyncio.start_server(serve, "127.0.0.1", port)
+        async with server:
+            await server.serve_forever()
+
+    asyncio.run(run())
+
+
+def median(work: Callable[[], None], times: int) -> float:
+    return statistics.median(timed(work) for _ in range(times))
+
+
+def timed(work: Callable[[], None]) -> float:
+    begun = time.perf_counter()
+    work()
+    return time.perf_counter() - begun
+
+
+def quiet(*command: str) -> None:
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def show(what: str, value: str, goal: str) -> None:
+    print(f"{what:45} {value}" + (f"   (goal: {goal})" if goal else ""), flush=True)
+
+
+if __name__ == "__main__":
+    main()

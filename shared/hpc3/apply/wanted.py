@@ -1,0 +1,93 @@
+"""What shall be on an image: annotations from a file, checked against the vocabulary."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from hpc3.errors import InputError, UsageError, printable
+from hpc3.oci.manifest import parse_json
+from hpc3.vocabulary import PREFIX, is_reserved, vocabulary
+
+#: Derives annotations from a SOURCE on disk; arguments: its path, the names of the roots that are meant.
+AnnotationsFromSource = Callable[[Path, Sequence[str]], Mapping[str, str]]
+
+_FILE_LIMIT = 512 * 1024 * 1024  # a spack.lock of a whole site; annotations are a millionth of it
+_FOREIGN_LIMIT = 65536  # characters of a value whose key is not ours
+
+
+def read_wanted(
+    path: Path, roots: Sequence[str], from_source: AnnotationsFromSource | None
+) -> tuple[dict[str, str], bool]:
+    """Read what ``--from`` names; return the annotations and whether they were derived from a SOURCE.
+
+    A file that holds a flat JSON object of strings is what ``hpc3 annotations --format json`` prints; everything else
+    is a SOURCE.
+
+    Raises:
+        InputError: it is neither, or an annotation is ill-formed.
+    """
+    flat = _flat_object(path)
+    if flat is None and from_source is None:
+        raise InputError("is no flat JSON object of annotations", where=str(path))
+    if flat is None and from_source is not None:
+        flat = dict(from_source(path, roots))
+        return checked_annotations(flat, str(path)), True
+    if roots:
+        raise UsageError("--root picks from a SOURCE, and this is a file of annotations", where=str(path))
+    return checked_annotations(flat or {}, str(path)), False
+
+
+def parse_annotations(raw: bytes, where: str) -> dict[str, str]:
+    """Parse a flat JSON object of annotations.
+
+    Raises:
+        InputError: it is none, or an annotation is ill-formed.
+    """
+    document = parse_json(raw, where)
+    if not all(isinstance(value, str) for value in document.values()):
+        raise InputError("does not map keys to strings", where=where)
+    return checked_annotations(document, where)
+
+
+def checked_annotations(annotations: Mapping[str, str], where: str) -> dict[str, str]:
+    """Return the annotations sorted by key, each well-formed.
+
+    Raises:
+        InputError: a reserved or unknown key, or an ill-formed value.
+    """
+    for key, value in annotations.items():
+        place = f"{where}: {printable(key)}"
+        known = vocabulary().get(key)
+        if is_reserved(key):
+            raise InputError("steers container runtimes and is never written", where=place)
+        if known is None and key.startswith(PREFIX):
+            raise InputError("is not in the vocabulary", where=place)
+        fault = known.fault(value) if known is not None else _foreign_fault(key, value)
+        if fault:
+            raise InputError(fault, where=place)
+    return dict(sorted(annotations.items()))
+
+
+def _foreign_fault(key: str, value: str) -> str:
+    if not key or not key.isprintable() or " " in key:
+        return "is no key"
+    if len(value) > _FOREIGN_LIMIT:
+        return f"longer than {_FOREIGN_LIMIT} characters"
+    return "" if value.isprintable() else "has control characters"
+
+
+def _flat_object(path: Path) -> dict[str, str] | None:
+    """Return the file's content where it is a flat JSON object of strings."""
+    if path.is_dir():
+        return None
+    with path.open("rb") as stream:
+        raw = stream.read(_FILE_LIMIT)
+    try:
+        document = json.loads(raw)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(document, dict) or not all(isinstance(value, str) for value in document.values()):
+        return None
+    return {str(key): value for key, value in parse_json(raw, str(path)).items()}

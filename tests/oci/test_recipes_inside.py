@@ -1,0 +1,116 @@
+"""Images that carry what they were built from: a lock is compared, or is where the annotations come from."""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from peers import ANNOTATIONS, NAME, Storage, hpc3, hpc3_ok, need, root_file_system, run
+
+from hpc3.cli import apply as apply_verb
+from hpc3.errors import InputError
+
+pytestmark = pytest.mark.images
+
+RECIPE = "org.supercontainers.software.recipe.digest"
+LOCK = '{"_meta": {"file-type": "spack-lockfile"}, "roots": [{"spec": "inside"}]}'
+
+
+def annotations_of_lock(path: Path, roots: Sequence[str]) -> dict[str, str]:
+    """Stand in for the sources: name the software after the lock's root, state the lock's digest."""
+    raw = path.read_bytes()
+    name = roots[0] if roots else json.loads(raw)["roots"][0]["spec"]
+    return {**ANNOTATIONS, NAME: name, RECIPE: "sha256:" + hashlib.sha256(raw).hexdigest()}
+
+
+def build(storage: Storage, folder: Path, name: str, files: dict[str, str]) -> Path:
+    """Build an image as Spack's own template lays it out, in a layout."""
+    need("buildah", "skopeo")
+    root_file_system(folder / "root", files)
+    (folder / "Dockerfile").write_text('FROM scratch\nCOPY root /\nENTRYPOINT ["/entrypoint.sh"]\nCMD ["/bin/bash"]\n')
+    storage.buildah("bud", "--isolation", "chroot", "-t", f"localhost/{name}:1", folder)
+    run("skopeo", "copy", "-q", storage.ref(f"localhost/{name}:1"), f"oci:{folder / 'image'}")
+    return folder / "image"
+
+
+@pytest.fixture
+def with_lock(storage: Storage, tmp_path: Path) -> Path:
+    return build(storage, tmp_path, "withlock", {"opt/spack-environment/spack.lock": LOCK})
+
+
+def applied(layout: Path, *options: str | Path) -> dict[str, str]:
+    """Apply with the stand-in for the sources, and return the annotations."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--quiet", action="store_true")
+    apply_verb.configure(parser)
+    args = parser.parse_args([f"oci:{layout}", *[str(option) for option in options]])
+    assert apply_verb.run(args, annotations_of_lock) == 0
+    return json.loads(run("skopeo", "inspect", "--raw", f"oci:{layout}"))["annotations"]
+
+
+def test_the_lock_inside_gives_the_annotations(with_lock: Path) -> None:
+    annotations = applied(with_lock, "--from-image")
+    assert annotations[NAME] == "inside"
+    assert annotations[RECIPE] == "sha256:" + hashlib.sha256(LOCK.encode()).hexdigest()
+    assert annotations["org.supercontainers.os.vendor"] == "testos"
+    assert "org.supercontainers.userland.entrypoint" not in annotations  # a script: wrapper or application, unknown
+
+
+def test_the_same_lock_outside_is_accepted_and_another_refused(with_lock: Path, tmp_path: Path) -> None:
+    lock = tmp_path / "spack.lock"
+    lock.write_text(LOCK)
+    assert applied(with_lock, "--from", lock)[NAME] == "inside"
+    lock.write_text(LOCK.replace("inside", "outside"))
+    before = (with_lock / "index.json").read_bytes()
+    with pytest.raises(InputError, match="another recipe"):
+        applied(with_lock, "--from", lock)
+    assert (with_lock / "index.json").read_bytes() == before
+
+
+def test_without_layers_nothing_is_compared_and_that_is_said(
+    with_lock: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lock = tmp_path / "spack.lock"
+    lock.write_text(LOCK.replace("inside", "outside"))
+    assert applied(with_lock, "--from", lock, "--no-layers")[NAME] == "outside"
+    assert "was not compared" in capsys.readouterr().err
+
+
+def test_an_image_without_a_recipe(layout: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lock = tmp_path / "spack.lock"
+    lock.write_text(LOCK)
+    assert applied(layout, "--from", lock)[NAME] == "inside"
+    assert "neither a lock nor a record" in capsys.readouterr().err
+    assert "carries no recipe" in hpc3("apply", f"oci:{layout}", "--from-image").err
+
+
+def test_annotations_inside_count_when_their_lock_is_the_one_inside(storage: Storage, tmp_path: Path) -> None:
+    for name, digest, code in (
+        ("good", "sha256:" + hashlib.sha256(LOCK.encode()).hexdigest(), 0),
+        ("bad", "sha256:" + "0" * 64, 3),
+    ):
+        files = {
+            "opt/spack-environment/spack.lock": LOCK,
+            "usr/share/hpc3/annotations.json": json.dumps({**ANNOTATIONS, RECIPE: digest}),
+        }
+        (tmp_path / name).mkdir()
+        image = build(storage, tmp_path / name, name, files)
+        assert hpc3("apply", f"oci:{image}", "--from-image").code == code
+
+
+def test_the_recipe_attached_must_be_the_one_stated(layout: Path, tmp_path: Path) -> None:
+    lock, wanted = tmp_path / "spack.lock", tmp_path / "wanted.json"
+    lock.write_text(LOCK)
+    wanted.write_text(json.dumps({**ANNOTATIONS, RECIPE: "sha256:" + "0" * 64}))
+    hpc3_ok("apply", f"oci:{layout}", "--from", wanted, "--tag", "v1")
+    refused = hpc3("apply", f"oci:{layout}:v1", "--from", wanted, "--recipe", lock)
+    assert refused.code == 3
+    assert "no file of the recipe" in refused.err
+    wanted.write_text(json.dumps(ANNOTATIONS))
+    hpc3_ok("apply", f"oci:{layout}:v1", "--from", wanted, "--recipe", lock)
+    shown = json.loads(hpc3_ok("inspect", f"oci:{layout}:v1").out)
+    assert shown["annotations"][RECIPE] == "sha256:" + hashlib.sha256(LOCK.encode()).hexdigest()
