@@ -27,10 +27,9 @@ from pathlib import Path
 
 sys.path.append(str(Path(__file__).parents[1] / "tests/oci"))  # the peers of the tests
 
-from peers import ANNOTATIONS, Registry, Storage, free_port, serve_registry
-
 from hpc3.oci.connections import Access
 from hpc3.oci.http_client import HttpClient
+from peers import ANNOTATIONS, Registry, Storage, free_port, serve_registry
 
 HPC3 = [sys.executable, "-m", "hpc3.cli"]
 ROUND_TRIP = 0.020  # seconds

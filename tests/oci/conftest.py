@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from peers import ANNOTATIONS, Registry, Storage, need, root_file_system, serve_registry
 
 

@@ -12,6 +12,7 @@ import tarfile
 from pathlib import Path
 
 import pytest
+
 from peers import Done, hpc3, hpc3_ok, run
 
 pytestmark = pytest.mark.images

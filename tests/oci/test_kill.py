@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from peers import ANNOTATIONS, Registry, hpc3_ok, need, run, serve_registry
 
 pytestmark = pytest.mark.images

@@ -7,6 +7,7 @@ import tarfile
 from pathlib import Path
 
 import pytest
+
 from peers import ANNOTATIONS, MPI, NAME, Registry, Storage, hpc3, hpc3_ok, need, run
 
 pytestmark = pytest.mark.images

@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from peers import ANNOTATIONS, NAME, Storage, hpc3, hpc3_ok, need, root_file_system, run
 
 from hpc3.cli import apply as apply_verb
 from hpc3.errors import InputError
+from peers import ANNOTATIONS, NAME, Storage, hpc3, hpc3_ok, need, root_file_system, run
 
 pytestmark = pytest.mark.images
 

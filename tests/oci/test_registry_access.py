@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+
 from peers import NAME, Registry, free_port, hpc3, hpc3_ok, need, run, serve_registry
 
 pytestmark = pytest.mark.registry

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 from fault_server import OCI_MANIFEST, FaultyRegistry, Handler, digest_of, serve_faults
-from peers import ANNOTATIONS, NAME, hpc3, hpc3_ok
 
 from hpc3.errors import Hpc3Error
 from hpc3.oci import http_client
+from peers import ANNOTATIONS, NAME, hpc3, hpc3_ok
 
 LOGIN = base64.b64encode(b"user:pass:word").decode()
 

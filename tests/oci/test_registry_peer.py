@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from peers import ANNOTATIONS, MPI, NAME, Registry, Storage, hpc3, hpc3_ok, need
 
 pytestmark = pytest.mark.registry

@@ -17,6 +17,8 @@ from hpc3.consume.subject import INPUT_LIMIT, Subject, subject_from_json
 from hpc3.consume.validate import is_rejected, validate_subject
 from hpc3.errors import UsageError
 
+from .images import access_from, configure_access
+
 _ENGINES = ("podman", "docker")
 
 
@@ -35,7 +37,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--run", metavar="NAME", help="also start the local image NAME in every way that users do")
     parser.add_argument("--engine", default="", metavar="COMMAND", help="engine for --run (default: podman, docker)")
+    parser.add_argument("--platform", default="", metavar="OS/ARCH", help="of an index, this image")
     parser.add_argument("-o", "--output", default="", metavar="FILE")
+    configure_access(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -45,7 +49,7 @@ def run(args: argparse.Namespace) -> int:
         return 0
     if not args.subject:
         raise UsageError("there is nothing to judge", remedy="give an image or a file")
-    subject = _subject(args.subject)
+    subject = _subject(args)
     findings = validate_subject(subject)
     if args.run:
         findings = (*findings, *_started(args.run, args.engine, subject))
@@ -55,17 +59,28 @@ def run(args: argparse.Namespace) -> int:
     return 1 if is_rejected(findings, strict=args.strict) else 0
 
 
-def _subject(name: str) -> Subject:
-    path = Path(name)
+def _subject(args: argparse.Namespace) -> Subject:
+    path = Path(args.subject)
     if not path.is_file():
-        raise UsageError(f"{name} is not a file", remedy="give a Dockerfile, annotations or a configuration")
+        return _subject_of_image(args)
     with path.open("rb") as stream:
         data = stream.read(INPUT_LIMIT + 1)
     if _looks_like_dockerfile(path, data):
         from hpc3.consume.dockerfile import subject_from_dockerfile
 
-        return subject_from_dockerfile(data.decode("utf-8", "replace"), name)
-    return replace(subject_from_json(data, name), name=name)
+        return subject_from_dockerfile(data.decode("utf-8", "replace"), args.subject)
+    return replace(subject_from_json(data, args.subject), name=args.subject)
+
+
+def _subject_of_image(args: argparse.Namespace) -> Subject:
+    from hpc3.oci.opening import Stores
+    from hpc3.oci.reference import parse_reference
+
+    from .subjects import subject_of_image
+
+    reference = parse_reference(args.subject)
+    with Stores(access_from(args)) as stores:
+        return subject_of_image(stores.open(reference), reference, args.platform)[1]
 
 
 def _looks_like_dockerfile(path: Path, data: bytes) -> bool:

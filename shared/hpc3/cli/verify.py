@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING
 from hpc3.cli.output import talk, write_product
 from hpc3.consume.subject import INPUT_LIMIT, annotations_from_json
 from hpc3.consume.verify import CONTRADICTS, Comparison, Offer, offers, verify_annotations
-from hpc3.errors import UsageError, printable
+from hpc3.errors import printable
 from hpc3.observed import Observed, Skipped
+
+from .images import access_from, configure_access
 
 if TYPE_CHECKING:
     from hpc3.evidence.tree import Tree
@@ -30,15 +32,23 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--format", choices=("text", "json"), default="text")
     parser.add_argument("--emit", action="store_true", help="print what the files show, as annotations (JSON)")
     parser.add_argument("--no-isa", action="store_true", help="do not disassemble: leave the CPU target unproven")
-    parser.add_argument("--jobs", type=int, default=0, metavar="N", help="processes that disassemble (default: CPUs)")
+    parser.add_argument("--processes", type=int, default=0, metavar="N", help="that disassemble (default: CPUs)")
+    parser.add_argument("--platform", default="", metavar="OS/ARCH", help="of an index, this image")
     parser.add_argument("-o", "--output", default="", metavar="FILE")
+    configure_access(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Verify and return 1 where a file contradicts an annotation."""
-    tree = _tree(args.image)
     annotations = _annotations(args.annotations)
-    observed = _observe(tree, args)
+    if Path(args.image).is_dir() and not (Path(args.image) / "oci-layout").exists():
+        from hpc3.evidence.tree import DirectoryTree
+
+        annotations = annotations or {}
+        observed = _observe(DirectoryTree(Path(args.image)), args, "")
+    else:
+        own, observed = _observe_image(args)
+        annotations = own if annotations is None else annotations
     compared = verify_annotations(annotations, observed)
     offered = offers(annotations, observed)
     if args.emit:
@@ -53,31 +63,42 @@ def run(args: argparse.Namespace) -> int:
     return 1 if any(c.verdict == CONTRADICTS for c in compared) else 0
 
 
-def _tree(name: str) -> Tree:
+def _observe_image(args: argparse.Namespace) -> tuple[Mapping[str, str], Observed]:
+    """Return what an image states, and what its files show."""
+    from hpc3.evidence.layer_tree import LayerTree
     from hpc3.evidence.tree import DirectoryTree
+    from hpc3.oci.opening import Stores
+    from hpc3.oci.reference import parse_reference
+    from hpc3.oci.root_file_system import open_root_file_system
 
-    path = Path(name)
-    if path.is_dir() and not (path / "oci-layout").exists():
-        return DirectoryTree(path)
-    raise UsageError(f"{name} is not a directory", remedy="unpack the image and give its root file system")
+    from .subjects import subject_of_image
+
+    reference = parse_reference(args.image)
+    with Stores(access_from(args)) as stores:
+        store = stores.open(reference)
+        image, subject = subject_of_image(store, reference, args.platform)
+        path = subject.environment().get("PATH", "")
+        with open_root_file_system(store, image) as root:
+            tree: Tree = DirectoryTree(root) if isinstance(root, Path) else LayerTree(root)
+            return subject.stated(), _observe(tree, args, path)
 
 
-def _annotations(path: str | None) -> Mapping[str, str]:
+def _annotations(path: str | None) -> Mapping[str, str] | None:
     if path is None:
-        return {}
+        return None
     with Path(path).open("rb") as stream:
         return annotations_from_json(stream.read(INPUT_LIMIT + 1), path)
 
 
-def _observe(tree: Tree, args: argparse.Namespace) -> Observed:
+def _observe(tree: Tree, args: argparse.Namespace, command_path: str) -> Observed:
     from hpc3.evidence.scan import observe_tree
 
     if args.no_isa:
-        return observe_tree(tree)
+        return observe_tree(tree, command_path=command_path)
     from hpc3.evidence.isa import Disassembly
 
-    with Disassembly(args.jobs, None if args.quiet else _show_progress) as disassembly:
-        observed = observe_tree(tree, disassembly=disassembly)
+    with Disassembly(args.processes, None if args.quiet else _show_progress) as disassembly:
+        observed = observe_tree(tree, command_path=command_path, disassembly=disassembly)
     _end_progress(quiet=args.quiet)
     return observed
 

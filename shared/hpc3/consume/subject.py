@@ -99,9 +99,13 @@ def subject_from_json(text: bytes, where: str) -> Subject:
 
 
 def subject_from_config(
-    document: Mapping[str, Any], name: str, annotations: Mapping[str, str] | None = None
+    document: Mapping[str, Any],
+    name: str,
+    annotations: Mapping[str, str] | None = None,
+    reference: str = "",
+    referrers: tuple[Referrer, ...] | None = None,
 ) -> Subject:
-    """Return the subject that an OCI image configuration (the whole blob) describes.
+    """Return the subject that an OCI image configuration (the whole blob) describes, with what lies around it.
 
     Raises:
         InputError: ``config`` or ``config.Labels`` are not objects of the specification's shape.
@@ -116,6 +120,8 @@ def subject_from_config(
         labels=_strings(config.get("Labels") or {}, f"{name}: config.Labels"),
         config=config,
         platform=platform,
+        reference=reference,
+        referrers=referrers,
     )
 
 
