@@ -56,6 +56,7 @@ class CpuUse:
         unclear: features of code of which neither can be told, by name.
         files: objects disassembled.
         code_bytes: machine code decoded.
+        missing: objects whose code was not, or not wholly, analysed, each with the reason.
     """
 
     family: str
@@ -64,6 +65,7 @@ class CpuUse:
     unclear: Mapping[str, FeatureUse] = field(default_factory=dict)
     files: int = 0
     code_bytes: int = 0
+    missing: tuple[str, ...] = ()
 
 
 NOT_DISASSEMBLED = Unknown("the code was not disassembled")

@@ -219,6 +219,14 @@ def test_a_check_elsewhere_does_not_guard_a_call(stripped: bool, compile_c: Call
     assert verdict(observed, "x86_64_v3") == "agrees"
 
 
+@pytest.mark.parametrize("main", ["plain", "checked", "lying"])
+def test_code_without_unwind_table_and_symbols_is_not_overlooked(main: str, compile_c: Callable[..., Path]) -> None:
+    source = {"plain": KERNELS % {"attribute": ""} + MAIN, "lying": KERNELS % {"attribute": ""} + LYING_MAIN}
+    options = (*OPTIONS, "-march=haswell", "-fno-asynchronous-unwind-tables", "-fno-unwind-tables")
+    observed = observe(strip(compile_c(source.get(main) or dispatching_source(main), *options)))
+    assert verdict(observed, "x86_64") != "agrees"
+
+
 def test_another_family_is_contradicted(compile_c: Callable[..., Path]) -> None:
     observed = observe(compile_c(KERNELS % {"attribute": ""} + MAIN))
     assert verdict(observed, "neoverse_v1") == "contradicts"

@@ -79,6 +79,8 @@ def _compare_target(stated: str, observed: Observed) -> tuple[str, str, str, tup
     if unclear:
         names = ", ".join(each.feature for each in unclear)
         return "unproven", shown, f"whether a check guards the code that uses {names} cannot be told", _places(unclear)
+    if use.missing:
+        return "unproven", shown, f"{len(use.missing)} files were not analysed, such as {use.missing[0]}", ()
     return "agrees", shown, _sufficient(use, allowed), _places([use.required[n] for n in sorted(use.required)])
 
 
@@ -111,6 +113,8 @@ def _compare_features(stated: str, observed: Observed) -> tuple[str, str, str, t
     if beyond:
         names = ", ".join(each.feature for each in beyond)
         return "contradicts", shown, f"undispatched code also uses {names}", _places(beyond)
+    if use.missing or set(use.unclear) - set(stated.split(",")):
+        return "unproven", shown, "there is code of which it cannot be told", ()
     return "agrees", shown, "no undispatched code uses another", ()
 
 

@@ -1,7 +1,7 @@
 """The code of one ELF file, cut into functions, with every pointer that leads into it: what a disassembler needs.
 
-Boundaries come from ``.eh_frame_hdr`` (there even in stripped files) and the symbol tables; what lies between is not
-decoded, because data in ``.text`` decodes to nonsense.
+Boundaries come from ``.eh_frame_hdr`` (there even in stripped files) and the symbol tables. What lies between them is a
+guessed function: code without either, or data, which decodes to nonsense.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from .symbols import Symbol, read_symbols
 
 CODE_LIMIT = 512 << 20
 _TABLE_LIMIT = 128 << 20
+_PADDING = 64  # functions are aligned to that at most
 
 # ELF x86-64 and AArch64 relocation types: https://gitlab.com/x86-psABIs/x86-64-ABI, https://github.com/ARM-software/abi-aa
 _RELATIVE = {"x86_64": 8, "aarch64": 1027}
@@ -26,11 +27,15 @@ _WRITABLE = (".data", ".bss", ".lbss", ".ldata", ".tm_clone_table")
 
 @dataclass(frozen=True)
 class Function:
-    """A run of code from ``start`` up to ``end``; ``name`` is empty in a stripped file."""
+    """A run of code from ``start`` up to ``end``; ``name`` is empty in a stripped file.
+
+    ``guessed``: neither unwind table nor symbols say that it is one.
+    """
 
     start: int
     end: int
     name: str = ""
+    guessed: bool = False
 
     @property
     def label(self) -> str:
@@ -134,13 +139,20 @@ def _functions(
     ranges = dict(_unwind_ranges(stream, elf))
     for address, size in sizes.items():
         ranges.setdefault(address, size)
-    position = 0
-    for address in sorted(ranges):
-        end = address + ranges[address]
-        inside = any(start <= address < end <= stop for start, stop in code)
-        if inside and address >= position:
-            yield Function(address, end, names.get(address, ""))
-            position = end
+    for low, high in sorted(code):
+        position = low
+        for address in sorted(a for a in ranges if low <= a < high):
+            end = address + ranges[address]
+            if position <= address < end <= high:
+                yield from _guessed(position, address)
+                yield Function(address, end, names.get(address, ""))
+                position = end
+        yield from _guessed(position, high)
+
+
+def _guessed(start: int, end: int) -> Iterator[Function]:
+    if end - start >= _PADDING:
+        yield Function(start, end, guessed=True)
 
 
 def _unwind_ranges(stream: BinaryIO, elf: ElfObject) -> Iterator[tuple[int, int]]:

@@ -105,6 +105,8 @@ class _Graph:
                 start
             ):  # an IFUNC's choice that others only name
                 found.dispatched.append((use.function, use.features()))
+            elif use.function.guessed:
+                found.unclear.append((use.function, use.features()))
             elif start in called or start in named:
                 sure = pervasive if start in called else frozenset()
                 self._sort_in(found, use, sure, is_sure=start in own or start in fallback)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import BinaryIO
@@ -67,7 +68,7 @@ class Disassembly:
     def __init__(self, jobs: int = 0, progress: Callable[[int], None] | None = None) -> None:
         self._jobs = jobs or len(os.sched_getaffinity(0))
         self._pool = ProcessPoolExecutor(self._jobs) if self._jobs > 1 else None
-        self._running: list[Future[ObjectUse]] = []
+        self._running: list[tuple[Code, Future[ObjectUse]]] = []
         self._done: list[ObjectUse] = []
         self._families: set[str] = set()
         self._progress = progress
@@ -94,13 +95,16 @@ class Disassembly:
             self._take(analyse(code))
             return
         while len(self._running) >= 2 * self._jobs:
-            self._take(self._running.pop(0).result())
-        self._running.append(self._pool.submit(analyse, code))
+            self._await_oldest()
+        try:
+            self._running.append((code, self._pool.submit(analyse, code)))
+        except BrokenProcessPool:
+            self._take(_lost(code))
 
     def result(self) -> tuple[CpuUse | Unknown, tuple[Skipped, ...]]:
         """Wait for the rest and return what all of the code uses, and what was not analysed."""
         while self._running:
-            self._take(self._running.pop(0).result())
+            self._await_oldest()
         skipped = tuple(Skipped(f"/{use.path}", use.trouble) for use in self._done if use.trouble)
         known = sorted(self._families & set(FAMILIES))
         if not known:
@@ -108,11 +112,22 @@ class Disassembly:
             return Unknown(f"code for {foreign} is not disassembled" if foreign else "there is no code"), skipped
         return merge(known[0], self._done), skipped
 
+    def _await_oldest(self) -> None:
+        code, future = self._running.pop(0)
+        try:
+            self._take(future.result())
+        except BrokenProcessPool:
+            self._take(_lost(code))
+
     def _take(self, use: ObjectUse) -> None:
         self._done.append(use)
         self._code_bytes += use.code_bytes
         if self._progress is not None:
             self._progress(self._code_bytes)
+
+
+def _lost(code: Code) -> ObjectUse:
+    return ObjectUse(code.path, 0, trouble="not analysed: the process died, perhaps for want of memory")
 
 
 def merge(family: str, uses: Iterable[ObjectUse]) -> CpuUse:
@@ -125,6 +140,7 @@ def merge(family: str, uses: Iterable[ObjectUse]) -> CpuUse:
         unclear=_merged((use.path, use.unclear) for use in ordered),
         files=len(ordered),
         code_bytes=sum(use.code_bytes for use in ordered),
+        missing=tuple(f"/{use.path}: {use.trouble}" for use in ordered if use.trouble),
     )
 
 

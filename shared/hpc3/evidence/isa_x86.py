@@ -80,6 +80,7 @@ FEATURES: Mapping[str, str] = {
 _HARMLESS_MNEMONICS = ("TZCNT",)
 
 _USES, _BROKEN, _ASKS = 1, 2, 4
+_MANY = 16
 
 
 @dataclass
@@ -112,7 +113,8 @@ class References:
 def count_features(code: Code) -> list[FunctionUse]:
     """Return the functions that use a feature beyond the baseline, or ask the CPU for its features.
 
-    A function with an invalid instruction is data, or damaged: it is no evidence and left out.
+    A function with an invalid instruction is data, or damaged: it is no evidence and left out. In what is only guessed
+    to be a function data may lie beside code: there a few instructions are no evidence, many are.
     """
     table = _interest()
     found = []
@@ -125,9 +127,13 @@ def count_features(code: Code) -> list[FunctionUse]:
             if kind:
                 interest |= kind
                 counts[opcode] = counts.get(opcode, 0) + 1
-        if interest and not interest & _BROKEN:
-            uses = {opcode: number for opcode, number in counts.items() if table[opcode] & _USES}
-            found.append(FunctionUse(function, uses, bool(interest & _ASKS)))
+        if not interest or (interest & _BROKEN and not function.guessed):
+            continue
+        least = _MANY if interest & _BROKEN else 1
+        uses = {opcode: number for opcode, number in counts.items() if table[opcode] & _USES and number >= least}
+        asks = bool(interest & _ASKS) and not interest & _BROKEN
+        if uses or asks:
+            found.append(FunctionUse(function, uses, asks))
     return found
 
 
