@@ -24,6 +24,7 @@ DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 LOADER_CACHE = "etc/ld.so.cache"
 _TEXTS = (*OS_RELEASE_PATHS, *POINT_RELEASE_PATHS, LOADER_CACHE)
 _TEXT_LIMIT = 8 << 20
+_ELF_HEADER = 52  # bytes, of the 32-bit kind
 _MOST_ENTRIES = 20_000_000
 
 #: Called with the open file, the object and the path of each ELF file.
@@ -105,6 +106,8 @@ def _take_file(inventory: Inventory, tree: Tree, entry: Entry, visit_elf: ElfVis
     if entry.executable:
         inventory.executables.add(entry.path)
     _note_name(inventory, entry.path)
+    if entry.size < _ELF_HEADER and not _is_metadata(entry.path):
+        return
     try:
         with tree.open(entry) as stream:
             _read_metadata(inventory, stream, entry.path)
@@ -122,6 +125,10 @@ def _note_name(inventory: Inventory, path: str) -> None:
         inventory.module_system = ("lmod", path)
     elif path.endswith("/modulecmd.tcl") and not inventory.module_system[0]:
         inventory.module_system = ("tmod", path)
+
+
+def _is_metadata(path: str) -> bool:
+    return path in _TEXTS or reader_for(path) is not None
 
 
 def _read_metadata(inventory: Inventory, stream: BinaryIO, path: str) -> None:

@@ -65,13 +65,14 @@ class DirectoryTree:
         while pending:
             folder = pending.pop()
             try:
-                names = sorted(place.name for place in (self.root / folder).iterdir())
+                with os.scandir(self.root / folder) as listed:
+                    names = sorted(listed, key=lambda found: found.name)
             except OSError as error:
                 yield Skipped(f"/{folder}", f"cannot be read: {error.strerror}")
                 continue
             below = []
-            for name in names:
-                entry = self._entry(f"{folder}/{name}" if folder else name)
+            for found in names:
+                entry = self._entry(f"{folder}/{found.name}" if folder else found.name, found)
                 if isinstance(entry, Entry) and entry.kind == "directory":
                     below.append(entry.path)
                 yield entry
@@ -80,18 +81,17 @@ class DirectoryTree:
     def open(self, entry: Entry) -> BinaryIO:
         """Open a regular file; a link that took its place meanwhile is refused."""
         # NONBLOCK: were it a pipe by now, opening it would wait for a writer
-        handle = os.open(self.root / entry.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        handle = os.open(f"{self.root}/{entry.path}", os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         if not stat.S_ISREG(os.fstat(handle).st_mode):
             os.close(handle)
             raise OSError(errno.EINVAL, "is no regular file any more", entry.path)
         return os.fdopen(handle, "rb")
 
-    def _entry(self, path: str) -> Entry | Skipped:
-        place = self.root / path
+    def _entry(self, path: str, found: os.DirEntry[str]) -> Entry | Skipped:
         try:
-            status = place.lstat()
+            status = found.stat(follow_symlinks=False)
             if stat.S_ISLNK(status.st_mode):
-                return Entry(path, "link", target=str(place.readlink()))
+                return Entry(path, "link", target=str(Path(found.path).readlink()))
         except OSError as error:
             return Skipped(f"/{path}", f"cannot be read: {error.strerror}")
         if status.st_dev != self._device:
