@@ -59,10 +59,21 @@ def classify(code: Code, uses: list[FunctionUse]) -> Classified:
     if not with_features or not (asks or FEATURE_IMPORTS.intersection(code.imports.values())):
         return Classified(required=[(use.function, use.features()) for use in with_features])
     keeps_flags = code.is_go or is_known_dispatcher(code.soname, code.path)
+    if keeps_flags and not _may_be_pervasive(code, with_features):
+        return Classified(dispatched=[(use.function, use.features()) for use in with_features])
     found = _Graph(code, uses, has_fallbacks=not keeps_flags).classify(with_features)
     if keeps_flags:
         return Classified(required=found.required, dispatched=[*found.dispatched, *found.unclear])
     return found
+
+
+def _may_be_pervasive(code: Code, uses: list[FunctionUse]) -> bool:
+    """Whether a feature is in so many functions that it may be the object's base; a quick look before the long one."""
+    spread: dict[str, int] = {}
+    for use in uses:
+        for feature in use.features():
+            spread[feature] = spread.get(feature, 0) + 1
+    return max(spread.values(), default=0) * _PERVASIVE * 2 >= len(code.functions)
 
 
 class _Graph:
@@ -74,6 +85,7 @@ class _Graph:
         self._bodies = {function.start: (function, data) for function, data in bodies(code)}
         self._starts = sorted(self._bodies)
         self._stubs: dict[int, int] = {}
+        self._functions: dict[int, int | None] = {}
         self._askers = {use.function.start for use in uses if use.asks}
         self._users = {use.function.start for use in uses if use.counts}
         self._references: dict[int, References] = {
@@ -162,6 +174,7 @@ class _Graph:
         reached: set[int] = set()
         data_seen: set[int] = set()
         pending = list(roots)
+        known = set(pending)
         while pending:
             address = pending.pop()
             start = self._function_at(address)
@@ -171,7 +184,9 @@ class _Graph:
                 reached.add(start)
                 # What a function compiled for a target leads to is its own matter.
                 if guarded or not self._is_for_a_target(start):
-                    pending.extend(self._edges(start, pointers=pointers, guarded=guarded))
+                    edges = set(self._edges(start, pointers=pointers, guarded=guarded))
+                    pending.extend(edges - known)
+                    known |= edges
         return reached
 
     def _edges(self, start: int, *, pointers: bool, guarded: bool) -> Iterator[int]:
@@ -191,6 +206,12 @@ class _Graph:
                 yield from path.pointers
 
     def _function_at(self, address: int) -> int | None:
+        """Return the start of the function that an address leads to; None for data and PLT entries."""
+        if address not in self._functions:
+            self._functions[address] = self._find_function(address)
+        return self._functions[address]
+
+    def _find_function(self, address: int) -> int | None:
         place = bisect.bisect_right(self._starts, address) - 1
         if place < 0:
             return None

@@ -81,6 +81,7 @@ _HARMLESS_MNEMONICS = ("TZCNT",)
 
 _USES, _BROKEN, _ASKS = 1, 2, 4
 _MANY = 16
+_BRANCHES, _LEAVES, _OPERANDS = 1, 2, 4
 
 
 @dataclass
@@ -141,16 +142,23 @@ def references(code: Code, function: Function, data: bytes) -> References:
     """Return where a function's instructions lead outside of itself."""
     found = References()
     low, high = function.start, function.end
+    table = _leads()
     for instruction in iced.Decoder(64, data, ip=low):
-        flow = instruction.flow_control
-        if instruction.op0_kind == iced.OpKind.NEAR_BRANCH64 and instruction.op_count:
+        kind = table[instruction.code]
+        if not kind:
+            continue
+        if kind & _BRANCHES:
             target = instruction.near_branch_target
             if not low <= target < high:
                 found.targets.append(target)
-                found.returns |= flow != iced.FlowControl.CALL  # a call in tail position
+                found.returns |= instruction.flow_control != iced.FlowControl.CALL  # a call in tail position
             continue
-        found.returns |= flow in (iced.FlowControl.RETURN, iced.FlowControl.INDIRECT_BRANCH)
-        address = data_address(code, instruction)
+        if kind & _LEAVES:
+            found.returns = True
+        if instruction.is_ip_rel_memory_operand:
+            address = int(instruction.ip_rel_memory_address)
+        else:
+            address = data_address(code, instruction) if code.position_dependent else 0
         if address:
             (found.pointers if instruction.mnemonic == iced.Mnemonic.LEA else found.accesses).append(address)
         elif code.position_dependent:
@@ -204,6 +212,24 @@ def _interest() -> list[int]:
             table[opcode] = _USES
     table[iced.Code.INVALID] = _BROKEN
     table[iced.Code.CPUID] = table[iced.Code.XGETBV] = _ASKS
+    return table
+
+
+@cache
+def _leads() -> list[int]:
+    """Return, by iced's code, what an instruction may lead by: a near branch, a way out, an operand in memory."""
+    names = {value: name for name, value in vars(iced.OpCodeOperandKind).items() if isinstance(value, int)}
+    table = [0] * len(_interest())
+    for opcode in range(len(table)):
+        instruction = iced.Instruction()
+        instruction.code = opcode  # type: ignore[assignment]  # iced's enums are plain numbers at run time
+        kinds = [names[kind] for kind in iced.OpCodeInfo(opcode).op_kinds()]  # type: ignore[arg-type]
+        if any(kind.startswith("BR64_") for kind in kinds):
+            table[opcode] = _BRANCHES
+        elif instruction.flow_control in (iced.FlowControl.RETURN, iced.FlowControl.INDIRECT_BRANCH):
+            table[opcode] = _LEAVES
+        elif any("MEM" in kind or kind in ("IMM32", "IMM32SEX64", "IMM64") for kind in kinds):
+            table[opcode] = _OPERANDS
     return table
 
 
