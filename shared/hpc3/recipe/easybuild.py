@@ -176,9 +176,9 @@ def _final_steps(prerequisites: Row, packages: StagePackages, manager: Row) -> t
     names = (*prerequisites["final"], *packages.final)
     steps: list[Run | Copy | None] = [
         install_step("What the modules and the software need of the system", manager, names, update=True),
-        Copy("The runtime closure", (EASYBUILD_SOFTWARE,), f"{EASYBUILD_SOFTWARE}/", "build"),
-        Copy("Its modules", (EASYBUILD_MODULES,), f"{EASYBUILD_MODULES}/", "build"),
-        Copy("What is in it", (DOCUMENTS_PATH,), f"{DOCUMENTS_PATH}/", "build"),
+        Copy("The runtime closure", (EASYBUILD_SOFTWARE,), f"{EASYBUILD_SOFTWARE}/", "build", folder=True),
+        Copy("Its modules", (EASYBUILD_MODULES,), f"{EASYBUILD_MODULES}/", "build", folder=True),
+        Copy("What is in it", (DOCUMENTS_PATH,), f"{DOCUMENTS_PATH}/", "build", folder=True),
         Copy("Its environment for login shells", (RECIPE_PROFILE,), "/etc/profile.d/", "build"),
         interactive_shells(prerequisites),
     ]
