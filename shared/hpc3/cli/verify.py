@@ -6,13 +6,14 @@ import argparse
 import json
 import sys
 from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hpc3.cli.output import talk, write_product
 from hpc3.consume.subject import INPUT_LIMIT, annotations_from_json
 from hpc3.consume.verify import CONTRADICTS, Comparison, Offer, offers, verify_annotations
-from hpc3.errors import printable
+from hpc3.errors import UsageError, printable
 from hpc3.observed import Observed, Skipped
 
 from .images import access_from, configure_access
@@ -40,6 +41,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Verify and return 1 where a file contradicts an annotation."""
+    _need("elftools", *(() if args.no_isa else ("iced_x86",)))
     annotations = _annotations(args.annotations)
     if Path(args.image).is_dir() and not (Path(args.image) / "oci-layout").exists():
         from hpc3.evidence.tree import DirectoryTree
@@ -61,6 +63,13 @@ def run(args: argparse.Namespace) -> int:
     write_product(product, args.output)
     _tell_skipped(observed.skipped, quiet=args.quiet)
     return 1 if any(c.verdict == CONTRADICTS for c in compared) else 0
+
+
+def _need(*modules: str) -> None:
+    missing = [module for module in modules if find_spec(module) is None]
+    if missing:
+        what = f"reading binaries needs {' and '.join(missing)}, not installed here"
+        raise UsageError(what, remedy="pip install 'hpc3[verify]'")
 
 
 def _observe_image(args: argparse.Namespace) -> tuple[Mapping[str, str], Observed]:

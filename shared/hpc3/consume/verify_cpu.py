@@ -69,6 +69,8 @@ def _compare_target(stated: str, observed: Observed) -> tuple[str, str, str, tup
     use = observed.cpu
     if isinstance(use, Unknown):
         return "unproven", "", use.reason, ()
+    if use.family != family(stated):
+        return "unproven", "", f"only code for {use.family} was disassembled", ()
     shown = ",".join((floor_level(use), *sorted(set(use.required) - target_features(floor_level(use)))))
     allowed = target_features(stated)
     beyond = [use.required[name] for name in sorted(set(use.required) - allowed)]

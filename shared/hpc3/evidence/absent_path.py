@@ -7,7 +7,7 @@ branch both. What is reached then runs undispatched; the rest lies behind a run-
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +16,7 @@ from iced_x86 import ConditionCode, FlowControl, Mnemonic, OpKind, Register, Reg
 
 from .code import Code, Function
 from .isa_x86 import data_address
+from .x86_semantics import ARITHMETIC, COMPARISONS, CONDITIONS, IMMEDIATES
 
 #: Base of an address that stands for "somewhere in the loader's table of CPU features".
 FEATURE_TABLE = 1 << 60
@@ -26,21 +27,6 @@ _CALL_CLOBBERED = tuple(
     for r in (Register.RAX, Register.RCX, Register.RDX, Register.RSI, Register.RDI, *range(Register.R8, Register.R12))
 )
 _ARGUMENTS = (Register.RDI, Register.RSI, Register.RDX, Register.RCX, Register.R8, Register.R9)
-
-_CONDITIONS: Mapping[int, Callable[[bool, bool, bool], bool]] = {
-    ConditionCode.E: lambda zero, carry, sign: zero,
-    ConditionCode.NE: lambda zero, carry, sign: not zero,
-    ConditionCode.B: lambda zero, carry, sign: carry,
-    ConditionCode.AE: lambda zero, carry, sign: not carry,
-    ConditionCode.BE: lambda zero, carry, sign: zero or carry,
-    ConditionCode.A: lambda zero, carry, sign: not (zero or carry),
-    ConditionCode.S: lambda zero, carry, sign: sign,
-    ConditionCode.NS: lambda zero, carry, sign: not sign,
-    ConditionCode.L: lambda zero, carry, sign: sign,
-    ConditionCode.GE: lambda zero, carry, sign: not sign,
-    ConditionCode.LE: lambda zero, carry, sign: zero or sign,
-    ConditionCode.G: lambda zero, carry, sign: not (zero or sign),
-}
 
 
 @dataclass
@@ -157,7 +143,7 @@ class _Interpreter:
         return RegisterExt.full_register(instruction.op0_register) in self._summed
 
     def _branch(self, instruction: iced.Instruction) -> list[int]:
-        condition = _CONDITIONS.get(instruction.condition_code)
+        condition = CONDITIONS.get(instruction.condition_code)
         if self._flags is None or condition is None:
             return [*self._inside(instruction.near_branch_target), instruction.next_ip]
         self._path.checks |= self._tainted
@@ -218,9 +204,9 @@ class _Interpreter:
             self._set(instruction, data_address(self._code, instruction) or self._address(instruction))
         elif mnemonic in (Mnemonic.MOV, Mnemonic.MOVZX, Mnemonic.MOVSXD, Mnemonic.MOVSX):
             self._move(instruction)
-        elif mnemonic in _COMPARISONS:
+        elif mnemonic in COMPARISONS:
             self._compare(instruction)
-        elif mnemonic in _ARITHMETIC:
+        elif mnemonic in ARITHMETIC:
             self._compute(instruction)
         elif instruction.condition_code != ConditionCode.NONE:
             self._conditional(instruction)
@@ -260,14 +246,14 @@ class _Interpreter:
         elif left is None or right is None:
             result = None
         else:
-            result = _ARITHMETIC[operation](left, right) & 0xFFFFFFFFFFFFFFFF
+            result = ARITHMETIC[operation](left, right) & 0xFFFFFFFFFFFFFFFF
         self._set(instruction, result)
         if operation != Mnemonic.NOT:
             self._flags = None if result is None else (result == 0, False, False)
 
     def _conditional(self, instruction: iced.Instruction) -> None:
         """SETcc and CMOVcc."""
-        condition = _CONDITIONS.get(instruction.condition_code)
+        condition = CONDITIONS.get(instruction.condition_code)
         if self._flags is None or condition is None:
             if instruction.op_count == 2:  # either of two values: both may leave
                 for value in (self._value(instruction, 0), self._value(instruction, 1)):
@@ -293,7 +279,7 @@ class _Interpreter:
             return self._registers.get(RegisterExt.full_register(instruction.op_register(operand)))
         if kind == OpKind.MEMORY:
             return self._load(instruction)
-        if kind in _IMMEDIATES:
+        if kind in IMMEDIATES:
             return int(instruction.immediate(operand))
         return None
 
@@ -337,27 +323,3 @@ class _Interpreter:
                 self._registers.pop(RegisterExt.full_register(used.register), None)
         if flags and instruction.rflags_modified:
             self._flags = None
-
-
-_IMMEDIATES = (
-    OpKind.IMMEDIATE8,
-    OpKind.IMMEDIATE16,
-    OpKind.IMMEDIATE32,
-    OpKind.IMMEDIATE64,
-    OpKind.IMMEDIATE8TO16,
-    OpKind.IMMEDIATE8TO32,
-    OpKind.IMMEDIATE8TO64,
-    OpKind.IMMEDIATE32TO64,
-)
-_COMPARISONS = (Mnemonic.TEST, Mnemonic.CMP, Mnemonic.BT)
-_ARITHMETIC: Mapping[int, Callable[[int, int], int]] = {
-    Mnemonic.ADD: lambda left, right: left + right,
-    Mnemonic.AND: lambda left, right: left & right,
-    Mnemonic.NOT: lambda left, right: ~left,
-    Mnemonic.OR: lambda left, right: left | right,
-    Mnemonic.SAR: lambda left, right: left >> (right & 63),
-    Mnemonic.SHL: lambda left, right: left << (right & 63),
-    Mnemonic.SHR: lambda left, right: left >> (right & 63),
-    Mnemonic.SUB: lambda left, right: left - right,
-    Mnemonic.XOR: lambda left, right: left ^ right,
-}

@@ -30,11 +30,18 @@ from .dispatch_names import (
     is_chosen_whole,
     is_known_dispatcher,
 )
-from .isa_x86 import FunctionUse, References, bodies, data_address, features_of, references
+from .isa_x86 import (
+    FunctionUse,
+    References,
+    bodies,
+    data_address,
+    features_of,
+    references,
+    written_variables,
+)
 
 _PREDICATE_SIZE = 160
 _ASKER_SIZE = 4096
-_STRUCTURE = 64
 _GAP = 256
 #: An object with dispatch of its own that is nevertheless compiled for a target uses it in many of its functions;
 #: hand-written kernels behind flags that lie in memory are few.
@@ -267,25 +274,10 @@ class _Graph:
         small = {s for s in self._askers if self._size(s) <= _ASKER_SIZE}
         callers = {s for s, found in self._references.items() if small.intersection(found.targets)}
         for start in self._askers | {s for s in callers if self._size(s) <= _ASKER_SIZE}:
-            for address, size in self._written(start):
+            for address, size in written_variables(self._code, *self._bodies[start]):
                 if any(low <= address < high for low, high in self._code.writable):
                     ranges.add((address, address + size))
         return _closed(sorted(ranges))
-
-    def _written(self, start: int) -> Iterator[tuple[int, int]]:
-        function, data = self._bodies[start]
-        info = iced.InstructionInfoFactory()
-        for instruction in iced.Decoder(64, data, ip=function.start):
-            address = data_address(self._code, instruction)
-            if not address:
-                continue
-            if instruction.mnemonic == iced.Mnemonic.LEA:
-                yield address, _STRUCTURE
-            elif any(
-                used.access in (iced.OpAccess.WRITE, iced.OpAccess.READ_WRITE, iced.OpAccess.COND_WRITE)
-                for used in info.info(instruction).used_memory()
-            ):
-                yield address, 8
 
     def _is_variable(self, address: int) -> bool:
         place = bisect.bisect_right(self._variables, (address, 1 << 62))

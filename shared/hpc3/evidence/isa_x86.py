@@ -81,6 +81,7 @@ _HARMLESS_MNEMONICS = ("TZCNT",)
 
 _USES, _BROKEN, _ASKS = 1, 2, 4
 _MANY = 16
+_STRUCTURE = 64  # bytes behind an address that is handed on
 _BRANCHES, _LEAVES, _OPERANDS = 1, 2, 4
 
 
@@ -165,6 +166,22 @@ def references(code: Code, function: Function, data: bytes) -> References:
             found.pointers.extend(_immediates(instruction))
     found.returns |= not data
     return found
+
+
+def written_variables(code: Code, function: Function, data: bytes) -> Iterator[tuple[int, int]]:
+    """Yield address and size of the variables that a function writes, or whose address it hands on."""
+    info = iced.InstructionInfoFactory()
+    for instruction in iced.Decoder(64, data, ip=function.start):
+        address = data_address(code, instruction)
+        if not address:
+            continue
+        if instruction.mnemonic == iced.Mnemonic.LEA:
+            yield address, _STRUCTURE
+        elif any(
+            used.access in (iced.OpAccess.WRITE, iced.OpAccess.READ_WRITE, iced.OpAccess.COND_WRITE)
+            for used in info.info(instruction).used_memory()
+        ):
+            yield address, 8
 
 
 def data_address(code: Code, instruction: iced.Instruction) -> int:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 import peers
 from hpc3.cli import main
+from hpc3.consume.dockerfile import subject_from_dockerfile
 from hpc3.consume.finding import ERROR, explain, explain_all, finding, kinds
 from hpc3.consume.subject import Referrer, Subject
 from hpc3.consume.validate import is_rejected, validate_subject
@@ -223,6 +224,37 @@ def test_the_sbom_that_is_attached() -> None:
     assert "HPC408" not in codes(subject(changes, referrers=(attached,)))
     assert "HPC408" in codes(subject(changes, referrers=(Referrer("x", digest),)))
     assert "HPC408" not in codes(subject(changes, referrers=None))  # not asked
+
+
+def test_what_the_base_or_the_build_states_is_missed_on_images_only() -> None:
+    without = {name: value for name, value in GOOD_ANNOTATIONS.items() if name != key("os.vendor")}
+    assert codes(Subject("file", annotations=without)) == set()
+    assert codes(Subject("Dockerfile", labels=labels_for(without), config=GOOD_CONFIG, base="debian:12")) == set()
+    image = Subject("image", annotations=without, labels=labels_for(without), config=GOOD_CONFIG)
+    assert codes(image) == {"HPC202"}
+
+
+SPACK_TAIL = """FROM ubuntu:24.04
+COPY --from=builder /opt/software /opt/software
+RUN { echo '#!/bin/sh'; echo '. /opt/spack-environment/activate.sh'; echo 'exec "$@"'; } > /entrypoint.sh
+ENTRYPOINT [ "/entrypoint.sh" ]
+CMD [ "/bin/bash" ]
+"""
+EASYBUILD_TAIL = """FROM rockylinux:8
+USER easybuild
+RUN echo 'module load GROMACS' >> ~/.bashrc
+CMD ["/bin/bash", "-l"]
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [(SPACK_TAIL, {"HPC101", "HPC103"}), (EASYBUILD_TAIL, {"HPC105", "HPC113"})],
+)
+def test_what_the_managers_own_generators_write(text: str, expected: set[str]) -> None:
+    """spack's share/spack/templates/container/Dockerfile and eb --containerize's template, their behaviour lines."""
+    found = codes(subject_from_dockerfile(text, "Dockerfile"))
+    assert {code for code in found if code.startswith("HPC1")} == expected
 
 
 def test_strictness() -> None:

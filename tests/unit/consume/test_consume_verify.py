@@ -172,6 +172,15 @@ def test_targets(target: str, observed_use: Observed, expected: str) -> None:
     assert compare("hardware.cpu.optimized.version", target, observed_use).verdict == expected
 
 
+def test_code_that_was_not_analysed_leaves_the_target_open() -> None:
+    place = Evidence("/bin/x")
+    use = CpuUse("x86_64", files=2, missing=("/bin/y: not analysed",))
+    shown = Observed(values={}, cpu=use, families={"x86_64": place, "aarch64": place})
+    assert compare("hardware.cpu.optimized.version", "x86_64", shown).verdict == "unproven"
+    assert compare("hardware.cpu.features", "avx", shown).verdict == "unproven"
+    assert compare("hardware.cpu.optimized.version", "neoverse_v1", shown).verdict == "unproven"
+
+
 def test_modes_and_features() -> None:
     target = key("hardware.cpu.optimized.version")
     mode = key("hardware.cpu.optimized.mode")

@@ -80,9 +80,12 @@ def _prefixes(subject: Subject) -> Iterator[Finding]:
 
 def _missing(subject: Subject) -> Iterator[Finding]:
     stated = subject.stated()
+    # A Dockerfile has labels only, and a base image that states more; a file of annotations is not on an image yet.
+    is_image = subject.config is not None and not subject.base
     for known in vocabulary().values():
-        # A Dockerfile has labels only: what can only be an annotation is not missed there.
-        if known.level == "M" and known.name not in stated and (subject.annotations is not None or known.is_label):
+        can_state = subject.annotations is not None or known.is_label
+        later = not is_image and (known.merge == "inherit" or known.name == OCI_PREFIX + "created")
+        if known.level == "M" and known.name not in stated and can_state and not later:
             yield finding("HPC202", subject.name, key=known.name)
 
 
