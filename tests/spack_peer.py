@@ -1,4 +1,4 @@
-"""A real Spack for tests and benchmarks: cloned into the user's cache, with a home of its own and hpc3 in its Python."""
+"""A real Spack for tests and benchmarks: cloned into the user's cache, with a home and a Python of its own."""
 
 from __future__ import annotations
 
@@ -24,6 +24,10 @@ VERSIONS = tuple(os.environ.get("HPC3_SPACK_VERSIONS", "0.23.1 1.1.0").split())
 
 #: The folder that ``config:extensions`` can name.
 EXTENSION = peers.REPOSITORY / "spack_ext" / "hpc3_spack" / "spack-hpc3"
+
+
+#: The largest committed environment of Spack 1.x (True) and 0.x.
+LARGEST = {True: "recipes/gromacs-zen3", False: "tests/data/spack/v0.23.1/hdf5-nompi-v3"}
 
 
 @dataclass(frozen=True)
@@ -105,6 +109,12 @@ def spack_in(home: Path, version: str, python: Path, *, extensions: tuple[Path, 
         repositories = {"repos": {"builtin": str(packages / "repos" / "spack_repo" / "builtin")}}
         (home / "config" / "repos.yaml").write_text(json.dumps(repositories), "utf-8")
     return spack
+
+
+def environment_copy(spack: Spack, name: str, folder: Path) -> Path:
+    """Return a copy of an environment of the tests, of Spack 1.x or of 0.x as the Spack is."""
+    version = "v1.1.0" if spack.has_packages_repository else "v0.23.1"
+    return Path(shutil.copytree(peers.REPOSITORY / "tests" / "data" / "spack" / version / name, folder / name))
 
 
 def python_with_hpc3() -> Path:

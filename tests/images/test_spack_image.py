@@ -150,6 +150,28 @@ def test_runtime_closure_only(image: Engines) -> None:
     ]
 
 
+def test_apply_adds_what_only_the_image_tells(image: Engines, context: Path, tmp_path: Path) -> None:
+    layout = f"oci:{tmp_path / 'layout'}:mpi-hello"
+    image.buildah("push", IMAGE, layout)
+    hpc3("apply", layout, "--from", str(context))
+    annotations = json.loads(hpc3("inspect", layout))["annotations"]
+    stated = json.loads(hpc3("annotations", str(context), "--quiet"))
+    assert {key: annotations.get(key) for key in stated} == stated
+    assert annotations["org.supercontainers.os.vendor"] == "debian"
+    assert annotations["org.supercontainers.system.libc.version"] == "2.36"
+    assert annotations["org.opencontainers.image.base.name"] == DEBIAN
+    lock = tmp_path / "spack.lock"
+    shutil.copy(peers.REPOSITORY / "tests" / "data" / "spack" / "v1.1.0" / "zlib-generic" / "spack.lock", lock)
+    refused = subprocess.run(
+        [sys.executable, "-m", "hpc3.cli", "apply", layout, "--from", str(lock)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert refused.returncode == 3
+    assert "was built from another recipe" in refused.stderr
+
+
 def test_compiled_packages_are_kept_between_builds(
     image: Engines, context: Path, local_sources: tuple[str, ...]
 ) -> None:

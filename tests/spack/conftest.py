@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import pytest
 
-import peers
 import spack_peer
 from spack_peer import Spack
 
@@ -38,10 +36,4 @@ def folder_spack(request: pytest.FixtureRequest, any_spack: Spack, tmp_path_fact
 @pytest.fixture
 def zlib(any_spack: Spack, tmp_path: Path) -> Path:
     """Return a copy of a concretized environment of zlib, as this version writes it."""
-    return environment_copy(any_spack, "zlib-generic", tmp_path)
-
-
-def environment_copy(spack: Spack, name: str, folder: Path) -> Path:
-    """Return a copy of an environment of the tests, of Spack 1.x or of 0.x as the Spack is."""
-    version = "v1.1.0" if spack.has_packages_repository else "v0.23.1"
-    return Path(shutil.copytree(peers.REPOSITORY / "tests" / "data" / "spack" / version / name, folder / name))
+    return spack_peer.environment_copy(any_spack, "zlib-generic", tmp_path)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from hpc3.apply.attach import Attachment, read_recipe, read_sbom
 from hpc3.apply.batch import Outcome, apply_to, each_image
-from hpc3.apply.plan import Plan, Wish
-from hpc3.apply.wanted import AnnotationsFromSource, read_wanted
+from hpc3.apply.plan import Plan
+from hpc3.apply.wanted import AnnotationsFromSource, Wish, read_wanted
 from hpc3.errors import UsageError, printable
 from hpc3.oci.opening import Stores
 from hpc3.oci.reference import ImageReference
@@ -51,7 +51,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
     configure_access(parser)
 
 
-def run(args: argparse.Namespace, annotations_from_source: AnnotationsFromSource | None = None) -> int:
+def annotations_from_source(path: Path, roots: Sequence[str]) -> Mapping[str, str]:
+    """Return the annotations that a source decides."""
+    # Here, not above: what is on an image already needs no reader of locks.
+    from hpc3.annotations import annotations_for
+    from hpc3.sources import read_source
+
+    return annotations_for(read_source(path, roots).facts).values
+
+
+def run(args: argparse.Namespace) -> int:
     """Apply to each image; print reference, old and new digest; return the worst exit code."""
     wish = _wish(args, annotations_from_source)
     worst, changed, total = 0, 0, 0
@@ -76,7 +85,7 @@ def run(args: argparse.Namespace, annotations_from_source: AnnotationsFromSource
     return worst
 
 
-def _wish(args: argparse.Namespace, from_source: AnnotationsFromSource | None) -> Wish:
+def _wish(args: argparse.Namespace, from_source: AnnotationsFromSource) -> Wish:
     """Return what the command line asks for; input files are read once, before any image."""
     attachments: list[Attachment] = []
     if args.sbom:
