@@ -93,7 +93,7 @@ class Session:
         planned = self._plans[module]
         record = completed(planned)
         folder, faults = write_folder(self._output, record, planned.files)
-        print_msg(f"hpc3: {module} ({record['state']}): {folder}")
+        print_msg(f"hpc3: {module} ({record['state']}): {folder}", silent=build_option("terse", default=False))
         for fault in faults:
             self._warn(f"hpc3: {module}: {fault}")
 

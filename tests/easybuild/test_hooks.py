@@ -267,7 +267,7 @@ def test_build_without_hooks_is_told_by_its_test_report(easybuild: EasyBuild) ->
     easybuild.eb(f"{TOY}.eb", "--robot", "--optarch=march=x86-64-v2 -mtune=generic", hooks=None)
     facts = json.loads(easybuild.hpc3("facts", f"{TOY}.eb").stdout)
     assert facts["target"]["value"]["name"] == "x86_64_v2"
-    assert any("test report" in evidence for evidence in facts["target"]["evidence"])
+    assert any("test report" in str(evidence) for evidence in facts["target"]["evidence"])
 
 
 def test_hierarchical_naming_scheme(easybuild: EasyBuild) -> None:

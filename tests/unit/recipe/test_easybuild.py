@@ -97,11 +97,13 @@ def test_options_of_the_session_are_kept() -> None:
 
 
 def test_files_of_the_site_are_copied_and_used() -> None:
-    places = ("easyblocks/app.py", "easyconfigs/App-1.0.eb", "hooks/site.py", "sources/app $1 x.tgz")
+    places = ("easyblocks/app.py", "easyconfigs/App-1.0.eb", "hooks/site.py", "sources/app 1.tgz")
     text = recipe(record_document(files=[{"place": place, "sha256": "3" * 64} for place in places]))
     assert "--include-easyblocks=/opt/easybuild-files/easyblocks/app.py" in text
     assert "--hooks=/opt/easybuild-files/hooks/site.py" in text
-    assert 'COPY ["sources/app \\\\$1 x.tgz", "/opt/easybuild-files/sources/"]' in text
+    assert 'COPY ["sources/app 1.tgz", "/opt/easybuild-files/sources/"]' in text
+    with pytest.raises(InputError, match="take its name for a pattern"):
+        recipe(record_document(files=[{"place": "sources/[x]*.tgz", "sha256": "3" * 64}]))
 
 
 def test_installed_record_gives_the_environment_of_the_modules() -> None:
