@@ -135,6 +135,14 @@ def test_damaged_layers_are_refused(change, message: str) -> None:
         layers.files("a")
 
 
+@pytest.mark.parametrize("pack", ["gzip", "zstd"])
+def test_a_layer_that_unpacks_without_end_is_refused(pack: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hpc3.oci.layers._UNPACKED_LIMIT", 1024 * 1024)
+    layers = Layers([("zeros", bytes(2 * 1024 * 1024))], pack=pack)
+    with pytest.raises(InputError, match="unpacks to more"):
+        layers.files("a")
+
+
 def test_a_header_too_large_to_hold_is_refused() -> None:
     stream = io.BytesIO()
     with tarfile.open(fileobj=stream, mode="w", format=tarfile.PAX_FORMAT) as tar:
