@@ -92,7 +92,9 @@ def _scan_layer(layer: Descriptor, chunks: Iterator[bytes], search: _Search) -> 
         with (
             closing(checked),
             tarfile.open(
-                fileobj=_Bounded(_decompressed(layer, checked, where), where), mode="r|", tarinfo=_BoundedMember
+                fileobj=cast(IO[bytes], _Bounded(_decompressed(layer, checked, where), where)),
+                mode="r|",
+                tarinfo=_BoundedMember,
             ) as tar,
         ):
             for member in _members(tar, where):
