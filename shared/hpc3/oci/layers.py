@@ -282,6 +282,21 @@ def _zstd(packed: _Prefixed, where: str) -> Any:
         import zstandard
     except ImportError as error:
         raise InputError("is packed with zstd", where=where, remedy="pip install zstandard") from error
-    return zstandard.ZstdDecompressor(max_window_size=2**27).stream_reader(
+    stream = zstandard.ZstdDecompressor(max_window_size=2**27).stream_reader(
         cast(IO[bytes], packed), read_across_frames=True
     )
+    return _Unzstd(stream, zstandard.ZstdError)
+
+
+class _Unzstd:
+    """The content of zstd frames; their faults are told as every reader here tells them."""
+
+    def __init__(self, stream: Any, fault: type[Exception]) -> None:
+        self._stream = stream
+        self._fault = fault
+
+    def read(self, size: int) -> bytes:
+        try:
+            return bytes(self._stream.read(size))
+        except self._fault as error:
+            raise ValueError(str(error)) from error
