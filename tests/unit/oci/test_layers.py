@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import gzip
 import io
 import os
@@ -175,3 +176,15 @@ def test_it_agrees_with_unpacking_layer_by_layer(layers: list[tuple[dict[str, by
         members.append([*whiteouts, *files.items()])
     wanted = ["a", "b", "d/a", "d/b", "d/e/a"]
     assert Layers(*members).files(*wanted) == tree
+
+
+@given(st.lists(st.tuples(st.integers(0, 5000), st.integers(0, 255)), max_size=8), st.sampled_from(["", "gzip"]))
+def test_any_damage_is_an_error_or_harmless(changes: list[tuple[int, int]], pack: str) -> None:
+    layers = Layers([("a", b"1" * 700), ("l", "-> a"), ("d/x" * 40, b"2")], pack=pack)
+    blob = bytearray(layers.blobs[0])
+    for place, value in changes:
+        blob[place % len(blob)] = value
+    layers.blobs = [bytes(blob)]
+    layers.descriptors = [Descriptor("application/x", digest_of(layers.blobs[0]), len(blob))]
+    with contextlib.suppress(InputError):
+        layers.files("a", "l", "absent")
