@@ -129,19 +129,20 @@ def test_facts_are_spacks_own(answers: dict[Path, Mapping[str, Any]]) -> None:
 
 def compare(facts: Mapping[str, Any], spack_says: Mapping[str, Any], name: str) -> None:
     components = facts["components"]
-    runtime = {id_: component for id_, component in components.items() if component["runtime"]}
+    runtime = {id_: component for id_, component in components.items() if component.get("runtime")}
     assert sorted(components) == spack_says["all"], name
     assert sorted(runtime) == spack_says["runtime"], name
-    assert sorted(id_ for id_, component in components.items() if component["root"]) == spack_says["roots"], name
+    assert sorted(id_ for id_, component in components.items() if component.get("root")) == spack_says["roots"], name
     assert sorted(id_ for id_, component in runtime.items() if "external" in component) == spack_says["external"], name
     assert {component["os"] for component in runtime.values()} == set(spack_says["systems"]), name
     target = facts["target"]["value"]
     assert {c["target"] for c in runtime.values() if "external" not in c} == set(spack_says["targets"]), name
     assert target["family"] == spack_says["family"], name
-    assert target["features"] == spack_says["features"][target["name"]], name
+    if "features" in target:  # generic targets have none in a lock
+        assert target["features"] == spack_says["features"][target["name"]], name
     compare_mpi(facts["mpi"]["value"], spack_says["mpi"], components, name)
     gpu = facts["gpu"]["value"]
-    assert gpu["architectures"] == spack_says["architectures"], name
+    assert gpu.get("architectures", []) == spack_says["architectures"], name
     assert gpu.get("cuda", "") == "".join(spack_says["cuda"]), name
     assert spelled(facts["compiler"]) == spack_says["compilers"], name
     assert spelled(facts["libc"]) == spack_says["libc"], name
@@ -158,7 +159,7 @@ def compare_mpi(mpi: Mapping[str, Any], providers: list[str], components: Mappin
         return
     provider = components[providers[0]]
     assert mpi["version"] == provider["version"], name
-    assert mpi["external"] == ("external" in provider), name
+    assert mpi.get("external", False) == ("external" in provider), name
     assert mpi["implementation"] == provider["name"], name
 
 
@@ -183,7 +184,9 @@ def test_licences_are_spacks_own(spack: Spack, answers: dict[Path, Mapping[str, 
             texts = spack_says["licences"][id_]
             ours = components[id_].get("metadata", {}).get("license", "")
             if len(texts) == 1:
-                assert ours.lower() == texts[0].lower() or "LicenseRef-Spack-" in ours, id_
+                # Packages put blanks inside brackets; letter case is SPDX's own.
+                plain = texts[0].lower().replace("( ", "(").replace(" )", ")")
+                assert ours.lower() == plain or "LicenseRef-Spack-" in ours, id_
                 compared += 1
             elif not texts:
                 assert ours == "", id_
