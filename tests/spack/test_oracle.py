@@ -94,9 +94,14 @@ def answers(any_spack: Spack, tmp_path_factory: pytest.TempPathFactory) -> dict[
         copy = home / name.replace("/", "-")
         shutil.copytree(folder, copy, copy_function=shutil.copyfile)
         copies[str(copy)] = copy
-    found = any_spack.ask(QUESTIONS, *copies)
-    assert isinstance(found, dict)
-    return {copies[folder]: answer for folder, answer in found.items()}
+    # Up to 0.23 a process knows the package repositories of the first environment that it sees, and no others.
+    batches = [list(copies)] if any_spack.has_packages_repository else [[folder] for folder in copies]
+    found: dict[Path, Mapping[str, Any]] = {}
+    for batch in batches:
+        answer = any_spack.ask(QUESTIONS, *batch)
+        assert isinstance(answer, dict)
+        found.update({copies[folder]: says for folder, says in answer.items()})
+    return found
 
 
 def facts_of(folder: Path, *arguments: str) -> dict[str, Any]:
@@ -126,19 +131,18 @@ def test_facts_are_spacks_own(answers: dict[Path, Mapping[str, Any]]) -> None:
 
 def compare(facts: Mapping[str, Any], spack_says: Mapping[str, Any], name: str) -> None:
     components = facts["components"]
-    runtime = {id_: component for id_, component in components.items() if component["runtime"]}
+    runtime = {id_: component for id_, component in components.items() if component.get("runtime")}
     assert sorted(components) == spack_says["all"], name
     assert sorted(runtime) == spack_says["runtime"], name
-    assert sorted(id_ for id_, component in components.items() if component["root"]) == spack_says["roots"], name
+    assert sorted(id_ for id_, component in components.items() if component.get("root")) == spack_says["roots"], name
     assert sorted(id_ for id_, component in runtime.items() if "external" in component) == spack_says["external"], name
     assert {component["os"] for component in runtime.values()} == set(spack_says["systems"]), name
     target = facts["target"]["value"]
     assert {c["target"] for c in runtime.values() if "external" not in c} == set(spack_says["targets"]), name
     assert target["family"] == spack_says["family"], name
-    assert target["features"] == spack_says["features"][target["name"]], name
     compare_mpi(facts["mpi"]["value"], spack_says["mpi"], components, name)
     gpu = facts["gpu"]["value"]
-    assert gpu["architectures"] == spack_says["architectures"], name
+    assert gpu.get("architectures", []) == spack_says["architectures"], name
     assert gpu.get("cuda", "") == "".join(spack_says["cuda"]), name
     assert spelled(facts["compiler"]) == spack_says["compilers"], name
     assert spelled(facts["libc"]) == spack_says["libc"], name
@@ -155,7 +159,7 @@ def compare_mpi(mpi: Mapping[str, Any], providers: list[str], components: Mappin
         return
     provider = components[providers[0]]
     assert mpi["version"] == provider["version"], name
-    assert mpi["external"] == ("external" in provider), name
+    assert mpi.get("external", False) == ("external" in provider), name
     assert mpi["implementation"] == provider["name"], name
 
 
@@ -169,18 +173,22 @@ def test_two_mpis_are_told_apart_by_root(any_spack: Spack, answers: dict[Path, M
         assert len(found - {"none"}) == len(spack_says["mpi"])
 
 
-def test_licences_are_spacks_own(spack: Spack, answers: dict[Path, Mapping[str, Any]]) -> None:
+def test_licences_and_features_are_spacks_own(spack: Spack, answers: dict[Path, Mapping[str, Any]]) -> None:
     """A package states one licence for a version: ours is that, or says that SPDX does not have it."""
     compared = 0
     for folder, spack_says in answers.items():
         result = spack.run("hpc3", "facts", str(folder), "--root", f"/{spack_says['roots'][0]}", "--quiet")
         assert result.returncode == 0, result.stderr
-        components = by_hash(result.stdout)["components"]
+        facts = by_hash(result.stdout)
+        target, components = facts["target"]["value"], facts["components"]
+        # Compared here, where both have Spack's archspec: the table changes from one archspec to the next.
+        assert target.get("features", []) == spack_says["features"][target["name"]], folder.name
         for id_ in components.keys() & spack_says["licences"].keys():
             texts = spack_says["licences"][id_]
             ours = components[id_].get("metadata", {}).get("license", "")
             if len(texts) == 1:
-                assert ours.lower() == texts[0].lower() or "LicenseRef-Spack-" in ours, id_
+                same = ours.lower() == texts[0].lower().replace("( ", "(").replace(" )", ")")
+                assert same or "LicenseRef-Spack-" in ours, id_
                 compared += 1
             elif not texts:
                 assert ours == "", id_
