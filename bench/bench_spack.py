@@ -37,7 +37,8 @@ def main() -> None:
 def measure_spack(version: str, folder: Path) -> None:
     spack = spack_peer.spack_in(folder / "home", version, spack_peer.python_with_hpc3())
     environment = folder / "environment"
-    shutil.copytree(peers.REPOSITORY / spack_peer.LARGEST[spack.has_packages_repository], environment)
+    large = peers.REPOSITORY / spack_peer.LARGEST[spack.has_packages_repository]
+    shutil.copytree(large, environment, ignore=shutil.ignore_patterns("hpc3-metadata.json"))
     manifest = (environment / "spack.yaml").read_text("utf-8").split("\n  container:")[0].rstrip()
     (environment / "spack.yaml").write_text(manifest + CONTAINER, "utf-8")
     os.environ.update(spack.environ())

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
-
-from hpc3.sources import read_source
-from hpc3.sources.source import Source
+from typing import TYPE_CHECKING
 
 from .output import talk
+
+if TYPE_CHECKING:  # Spack's command line offers these arguments too, and must not load what reads a source
+    from hpc3.sources.source import Source
 
 
 def add_source_arguments(parser: argparse.ArgumentParser) -> None:
@@ -18,7 +20,7 @@ def add_source_arguments(parser: argparse.ArgumentParser) -> None:
     own way to read one.
     """
     if parser.get_default("read_source") is None:
-        parser.set_defaults(read_source=read_source)
+        parser.set_defaults(read_source=_read_source)
     parser.add_argument(
         "source",
         metavar="SOURCE",
@@ -47,3 +49,9 @@ def source_from_arguments(args: argparse.Namespace) -> Source:
     for warning in source.request.warnings if source.request else ():
         talk(warning, quiet=args.quiet)
     return source
+
+
+def _read_source(path: Path, picks: Sequence[str]) -> Source:
+    from hpc3.sources import read_source
+
+    return read_source(path, picks)
