@@ -17,10 +17,12 @@ class Sample:
     Attributes:
         seconds: least wall-clock time of all repetitions.
         memory: largest resident set in bytes.
+        processor: least processor time of all repetitions, in seconds.
     """
 
     seconds: float
     memory: int
+    processor: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,7 @@ class Row:
 
 def measure(command: Sequence[str], repeat: int = 9) -> Sample:
     """Run a command several times and return its least time: noise only ever adds."""
-    best, memory = float("inf"), 0
+    best, processor, memory = float("inf"), float("inf"), 0
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
     for _ in range(repeat):
         start = time.perf_counter()
@@ -48,7 +50,8 @@ def measure(command: Sequence[str], repeat: int = 9) -> Sample:
         if process.returncode != 0:
             raise SystemExit(f"{' '.join(command)}: {said.decode(errors='replace')[-500:]}")
         best, memory = min(best, seconds), max(memory, usage.ru_maxrss * 1024)
-    return Sample(best, memory)
+        processor = min(processor, usage.ru_utime + usage.ru_stime)
+    return Sample(best, memory, processor)
 
 
 def print_rows(title: str, rows: Sequence[Row]) -> None:

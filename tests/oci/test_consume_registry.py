@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from oci.images_and_stores import Registry, hpc3, hpc3_ok
+from oci.oci_peers import Registry, hpc3, hpc3_ok
 
 pytestmark = pytest.mark.registry
 

@@ -55,7 +55,11 @@ def options_from_arguments(args: argparse.Namespace) -> RecipeOptions:
             if package.startswith("-") or not package.isprintable() or " " in package:
                 raise UsageError(f"--external {text}: {package!r} is no name of a package")
     return RecipeOptions(
-        format=args.format or "", externals=externals, picked=bool(args.root), in_build=args.concretize_in_build
+        format=args.format or "",
+        externals=externals,
+        picked=bool(args.root),
+        in_build=args.concretize_in_build,
+        image=args.image,
     )
 
 

@@ -27,6 +27,9 @@ VERBS: dict[str, str] = {
     "apply": "annotations, SBOM and recipe onto images that exist",
     "index": "one tag over the variants of an application",
     "inspect": "what is on an image, and where each value came from",
+    "easybuild-hooks": "the path of the hooks file, for eb --hooks",
+    "validate": "judge an image, a Dockerfile or annotations by the contract and the vocabulary",
+    "verify": "compare annotations with the binaries in an image or a root file system",
 }
 
 
