@@ -13,6 +13,10 @@ import pytest
 
 import peers
 
+#: Images of the README, in a registry that does not exist.
+ZEN3 = "docker://registry.example.org/md/gromacs:zen3"
+INDEX = "docker://registry.example.org/md/gromacs:2025.3"
+
 #: Commands that need a peer or more than a shell, and the test that runs them or what they stand for.
 RUN_ELSEWHERE = {
     "tests/run": ".ci/run calls it",
@@ -23,6 +27,17 @@ RUN_ELSEWHERE = {
     '"$(spack python --path)" -m pip install hpc3': "tests/spack",
     "spack -e . containerize --annotate -o Dockerfile": "tests/spack",
     "buildah bud -t gromacs .": "tests/images/test_spack_image.py builds a smaller environment with it",
+    'eb --hooks="$(hpc3 easybuild-hooks)" mpitoy-1.0-gompi-sys.eb --robot': "tests/easybuild",
+    "ls hpc3/mpitoy-1.0-gompi-sys": "tests/easybuild",
+    "hpc3 containerize HPL-2.3-foss-2025b.eb": "tests/easybuild",
+    f"hpc3 apply {ZEN3} --from recipes/gromacs-zen3": "tests/docs/test_images_page.py",
+    f"hpc3 inspect {ZEN3}": "tests/docs/test_images_page.py",
+    f"hpc3 index {INDEX} {ZEN3}": "tests/docs/test_images_page.py",
+    f"hpc3 validate {ZEN3}": "tests/unit/consume",
+    f"hpc3 verify {ZEN3}": "tests/unit/consume",
+    f"hpc3 check {ZEN3}": "tests/docs/test_consumers_page.py",
+    f"hpc3 find gromacs {INDEX}": "tests/docs/test_consumers_page.py",
+    f"hpc3 tweak {ZEN3} --engine podman": "tests/docs/test_consumers_page.py",
     "hpc3 containerize --check Dockerfile .": "test_check_in_a_recipe, in the folder that it is meant for",
 }
 
