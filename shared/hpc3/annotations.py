@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from .errors import InputError
-from .facts import Fact, Facts, Gpu, Mpi, Unknown
+from .facts import Component, Fact, Facts, Gpu, Mpi, Unknown
 from .vocabulary import OCI_PREFIX, PREFIX, SCHEMA_VERSION, is_reserved, key, vocabulary
 
 T = TypeVar("T")
@@ -138,14 +138,18 @@ def _add_software(facts: Facts, to: _Collected) -> None:
         to.add("software.version", annotation_version(software.version))
         to.add("software.variants", software.variants)
     to.add_list("software.packages", (f"{root.name}@{annotation_version(root.version)}" for root in facts.roots))
-    to.add_list(
-        "software.dependencies", (f"{c.name}@{annotation_version(c.version)}" for c in facts.runtime().values())
-    )
+    to.add_list("software.dependencies", map(_name_at_version, facts.runtime().values()))
     to.add("software.manager.name", facts.manager.name)
     to.add("software.manager.version", facts.manager.version)
     to.add("software.recipe.digest", facts.digest)
     to.add(OCI_PREFIX + "licenses", to.known(facts.license, OCI_PREFIX + "licenses") or "")
     to.add(OCI_PREFIX + "description", to.known(facts.description, OCI_PREFIX + "description") or "")
+
+
+def _name_at_version(component: Component) -> str:
+    """Return a component in the vocabulary's grammar: lower case, and ``Module::Build`` as ``module-build``."""
+    name = re.sub(r"[^a-z0-9._+-]+", "-", component.name.lower()).lstrip("._+-")
+    return f"{name}@{annotation_version(component.version)}"
 
 
 def annotation_version(version: str) -> str:

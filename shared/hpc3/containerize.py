@@ -11,8 +11,10 @@ from .errors import InputError, UsageError
 from .facts import Manager
 from .recipe.apptainer import render_definition
 from .recipe.dockerfile import render_dockerfile
+from .recipe.easybuild import EasyBuildPlanInput, plan_easybuild_image
+from .recipe.plan import Plan
 from .recipe.spack import SpackPlanInput, plan_spack_image
-from .request import GitSource, Images
+from .request import EasyBuildRequest, GitSource, Images, SpackRequest
 from .sbom import cyclonedx_sbom
 from .sources.source import Source
 
@@ -29,12 +31,14 @@ class RecipeOptions:
         externals: OS packages by external of the lock.
         picked: whether roots were picked, so that only they are installed.
         in_build: whether the build concretizes for itself.
+        image: base image of both stages, for a source that does not name images itself.
     """
 
     format: str = ""
     externals: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     picked: bool = False
     in_build: bool = False
+    image: str = ""
 
 
 @dataclass(frozen=True)
@@ -64,11 +68,22 @@ def recipe_from_source(source: Source, options: RecipeOptions) -> Recipe:
     if options.in_build and options.picked:
         raise UsageError("--root picks roots of a lock, which --concretize-in-build does not build from")
     annotations = annotations_for(source.facts)
+    notes: tuple[str, ...] = ()
+    if isinstance(source.request, EasyBuildRequest):
+        plan, own_format = _easybuild_plan(source, source.request, annotations, options), "docker"
+    else:
+        plan, own_format = _spack_plan(source, source.request, annotations, options), source.request.format
+        notes = tuple(_notes(source.facts.manager, source.request.images, options))
+    render = render_definition if (options.format or _FORMATS[own_format]) == "apptainer" else render_dockerfile
+    return Recipe(render(plan), annotations, notes)
+
+
+def _spack_plan(source: Source, request: SpackRequest, annotations: Annotations, options: RecipeOptions) -> Plan:
     roots = tuple(component.id for component in source.facts.components.values() if component.root)
-    plan = plan_spack_image(
+    return plan_spack_image(
         SpackPlanInput(
             facts=source.facts,
-            request=source.request,
+            request=request,
             annotations=annotations,
             documents={} if options.in_build else _documents(source, annotations),
             repository=source.metadata.repository if source.metadata else GitSource(),
@@ -78,10 +93,21 @@ def recipe_from_source(source: Source, options: RecipeOptions) -> Recipe:
             in_build=options.in_build,
         )
     )
-    render = (
-        render_definition if (options.format or _FORMATS[source.request.format]) == "apptainer" else render_dockerfile
+
+
+def _easybuild_plan(
+    source: Source, request: EasyBuildRequest, annotations: Annotations, options: RecipeOptions
+) -> Plan:
+    return plan_easybuild_image(
+        EasyBuildPlanInput(
+            facts=source.facts,
+            request=request,
+            annotations=annotations,
+            documents={**_documents(source, annotations), **source.files},
+            externals=options.externals,
+            image=options.image,
+        )
     )
-    return Recipe(render(plan), annotations, tuple(_notes(source.facts.manager, source.request.images, options)))
 
 
 def _notes(manager: Manager, images: Images, options: RecipeOptions) -> Iterator[str]:

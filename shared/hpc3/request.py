@@ -110,3 +110,62 @@ class SpackRequest:
     folders: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class InstalledModule:
+    """Where EasyBuild puts a module.
+
+    Attributes:
+        software: folder below that of all installations.
+        file: module file below that of all modules, without its suffix.
+    """
+
+    software: str
+    file: str
+
+
+@dataclass(frozen=True)
+class EasyBuildRequest:
+    """What a record of EasyBuild's hooks asks of an image.
+
+    Attributes:
+        easyconfig: file name of the easyconfig that is installed.
+        version: EasyBuild's version.
+        options: EasyBuild's options, value by name; empty for a switch.
+        optarch: the option as the session had it, where it decides the target of the whole closure; else empty.
+        compilers: compilers of the runtime closure as archspec calls them, with EasyBuild's family and the version.
+        files: files that the build needs, relative to the record's folder, sorted.
+        build_only: modules that are removed after the build.
+        load_paths: paths to use, below the folder of all modules.
+        load_modules: modules to load, in order.
+        environment: what loading them changes, in order.
+        exact: whether that is what the modules gave; else it is what EasyBuild's rules foresee.
+        os_build: what the build needs of the operating system: alternatives for each.
+        os_final: what of it the runtime closure needs.
+        wrapped: names of software that is not built but taken from the operating system, for the build.
+        wrapped_final: those in the runtime closure.
+        warnings: what a person should know, one line each.
+    """
+
+    easyconfig: str
+    version: str
+    options: Mapping[str, str] = field(default_factory=dict)
+    optarch: str = ""
+    compilers: tuple[tuple[str, str, str], ...] = ()
+    files: tuple[str, ...] = ()
+    build_only: tuple[InstalledModule, ...] = ()
+    load_paths: tuple[str, ...] = ()
+    load_modules: tuple[str, ...] = ()
+    environment: tuple[EnvironmentChange, ...] = ()
+    exact: bool = False
+    os_build: tuple[tuple[str, ...], ...] = ()
+    os_final: tuple[tuple[str, ...], ...] = ()
+    wrapped: tuple[str, ...] = ()
+    wrapped_final: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+#: Where EasyBuild installs in an image.
+EASYBUILD_SOFTWARE = "/opt/easybuild/software"
+EASYBUILD_MODULES = "/opt/easybuild/modules/all"

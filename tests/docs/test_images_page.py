@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from oci.images_and_stores import Storage, need, root_file_system, run, serve_registry
+from oci.oci_peers import Storage, need, root_file_system, run, serve_registry
 
 ROOT = Path(__file__).parents[2]
 

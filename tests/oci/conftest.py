@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from oci.images_and_stores import ANNOTATIONS, Registry, Storage, need, root_file_system, serve_registry
+from oci.oci_peers import ANNOTATIONS, Registry, Storage, need, root_file_system, serve_registry
 
 
 @pytest.fixture(scope="session")

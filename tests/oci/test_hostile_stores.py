@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from oci.images_and_stores import Done, hpc3, hpc3_ok, run
+from oci.oci_peers import Done, hpc3, hpc3_ok, run
 
 pytestmark = pytest.mark.images
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from oci.images_and_stores import ANNOTATIONS, Registry, hpc3_ok, need, run, serve_registry
+from oci.oci_peers import ANNOTATIONS, Registry, hpc3_ok, need, run, serve_registry
 
 pytestmark = pytest.mark.images
 

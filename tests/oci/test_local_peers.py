@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from oci.images_and_stores import ANNOTATIONS, MPI, NAME, Registry, Storage, hpc3, hpc3_ok, need, run
+from oci.oci_peers import ANNOTATIONS, MPI, NAME, Registry, Storage, hpc3, hpc3_ok, need, run
 
 pytestmark = pytest.mark.images
 

@@ -12,7 +12,7 @@ import pytest
 
 from hpc3.cli import apply as apply_verb
 from hpc3.errors import InputError
-from oci.images_and_stores import ANNOTATIONS, NAME, Storage, hpc3, hpc3_ok, need, root_file_system, run
+from oci.oci_peers import ANNOTATIONS, NAME, Storage, hpc3, hpc3_ok, need, root_file_system, run
 
 pytestmark = pytest.mark.images
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from oci.images_and_stores import NAME, Registry, free_port, hpc3, hpc3_ok, need, run, serve_registry
+from oci.oci_peers import NAME, Registry, free_port, hpc3, hpc3_ok, need, run, serve_registry
 
 pytestmark = pytest.mark.registry
 

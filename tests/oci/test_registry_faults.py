@@ -13,7 +13,7 @@ import pytest
 from hpc3.errors import Hpc3Error
 from hpc3.oci import http_client
 from oci.fault_server import OCI_MANIFEST, FaultyRegistry, Handler, digest_of, serve_faults
-from oci.images_and_stores import ANNOTATIONS, NAME, hpc3, hpc3_ok
+from oci.oci_peers import ANNOTATIONS, NAME, hpc3, hpc3_ok
 
 LOGIN = base64.b64encode(b"user:pass:word").decode()
 
@@ -31,7 +31,7 @@ def faulty(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[FaultyRe
 def apply(registry: FaultyRegistry, name: str = "app:1", **options: object) -> str:
     """Apply in this process and return the new digest."""
     from hpc3.apply.batch import apply_to
-    from hpc3.apply.plan import Wish
+    from hpc3.apply.wanted import Wish
     from hpc3.oci.opening import Stores
     from hpc3.oci.reference import parse_reference
 

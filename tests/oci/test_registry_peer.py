@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from oci.images_and_stores import ANNOTATIONS, MPI, NAME, Registry, Storage, hpc3, hpc3_ok, need
+from oci.oci_peers import ANNOTATIONS, MPI, NAME, Registry, Storage, hpc3, hpc3_ok, need
 
 pytestmark = pytest.mark.registry
 
@@ -88,6 +88,16 @@ def test_a_digest_needs_a_new_tag(registry: Registry, tiny: Path, wanted: Path) 
     assert hpc3("apply", reference, "--from", wanted).code == 2
     hpc3_ok("apply", reference, "--from", wanted, "--tag", "new")
     assert registry.raw("bydigest:new")["annotations"][NAME] == "tiny"
+
+
+def test_a_tag_with_a_digest_moves_only_from_that_digest(registry: Registry, tiny: Path, wanted: Path) -> None:
+    old = registry.push(tiny, "pinned:1")
+    pinned = registry.ref(f"pinned:1@{old}")
+    done = hpc3_ok("apply", pinned, "--from", wanted)
+    assert done.out.split() == [registry.ref("pinned:1"), old, registry.digest("pinned:1")]
+    again = hpc3("apply", pinned, "--from", wanted)
+    assert again.code == 4
+    assert "moved from" in again.err
 
 
 def test_docker_schema_2_becomes_oci_with_the_same_blobs(registry: Registry, tiny: Path, wanted: Path) -> None:

@@ -140,6 +140,8 @@ def compare(facts: Mapping[str, Any], spack_says: Mapping[str, Any], name: str) 
     target = facts["target"]["value"]
     assert {c["target"] for c in runtime.values() if "external" not in c} == set(spack_says["targets"]), name
     assert target["family"] == spack_says["family"], name
+    if "features" in target:  # generic targets have none in a lock
+        assert target["features"] == spack_says["features"][target["name"]], name
     compare_mpi(facts["mpi"]["value"], spack_says["mpi"], components, name)
     gpu = facts["gpu"]["value"]
     assert gpu.get("architectures", []) == spack_says["architectures"], name

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -11,7 +10,8 @@ from hpc3.errors import Hpc3Error, InputError
 from hpc3.oci.opening import Stores
 from hpc3.oci.reference import ImageReference
 
-from .plan import Plan, Wish, plan_apply
+from .plan import Plan, plan_apply
+from .wanted import Wish
 
 T = TypeVar("T")
 
@@ -51,6 +51,11 @@ def each_image(
         except OSError as error:
             reason = f"{error.filename or 'system'}: {error.strerror or error}"
             return Outcome(reference, error=InputError(reason, where=str(reference)))
+
+    if len(references) == 1 or threads == 1:
+        yield from map(attempt, references)
+        return
+    from concurrent.futures import ThreadPoolExecutor  # for many: one image is done before this is imported
 
     with ThreadPoolExecutor(max_workers=threads, thread_name_prefix="hpc3") as pool:
         try:

@@ -1,4 +1,4 @@
-"""What applying will do to one image: everything is read and decided here, nothing is written.
+"""What applying will do to one reference: everything is read and decided here, nothing is written.
 
 A plan holds the `Publication` that one call writes, and for people what changes. Where nothing changes there is no
 publication, and nothing is written.
@@ -6,84 +6,21 @@ publication, and nothing is written.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 
 from hpc3.errors import InputError, UsageError
-from hpc3.oci.edit import annotate_manifest, changes_between, edit_index, label_config, labels_of
-from hpc3.oci.manifest import Descriptor, Manifest, digest_of, parse_json
+from hpc3.oci.edit import changes_between, edit_index
+from hpc3.oci.manifest import ATTESTATION_SUBJECT, Descriptor, Manifest
 from hpc3.oci.reference import ImageReference
 from hpc3.oci.store import ImageStore, Publication
-from hpc3.vocabulary import OCI_PREFIX
 
-from . import completion
-from .attach import Attachment, annotations_about, external_annotations, follow_referrers
-from .merge import merged_annotations, merged_descriptor, merged_index, merged_labels, reserved_keys
-from .wanted import AnnotationsFromSource, checked_annotations, parse_annotations
+from .attach import external_annotations, follow_referrers
+from .image import ImageEdit, edit_image
+from .merge import merged_descriptor, merged_index
+from .wanted import Wish
 
 _NESTING = 8  # indexes in indexes
-
-
-@dataclass(frozen=True)
-class Wish:
-    """What is asked for, the same for every image of one run.
-
-    Attributes:
-        annotations: to apply; None: each image's own, from the recipe inside it.
-        labels: whether labels mirror them, which gives the image a new ID.
-        read_layers: whether the root file system is read: for operating system, libc, and the recipe inside.
-        compare_recipe: whether the recipe inside must be the one that the annotations were derived from.
-        external: attach the annotations as an artifact and leave the image alone.
-        platform: ``os/architecture[/variant]`` that picks images of an index; empty: all.
-        tag: where the result goes; empty: where it came from.
-        attachments: artifacts to attach.
-        carry_referrers: whether unsigned artifacts follow to the new digest.
-        from_source: derives annotations from the recipe inside an image; None: only its ``annotations.json`` is used.
-        roots: which roots of the recipe are meant.
-    """
-
-    annotations: Mapping[str, str] | None
-    labels: bool = True
-    read_layers: bool = False
-    compare_recipe: bool = False
-    external: bool = False
-    platform: str = ""
-    tag: str = ""
-    attachments: tuple[Attachment, ...] = ()
-    carry_referrers: bool = False
-    from_source: AnnotationsFromSource | None = None
-    roots: Sequence[str] = ()
-
-    @property
-    def is_pure(self) -> bool:
-        """Whether manifests alone are read and written: three requests for an image in a registry, no blob."""
-        return not (self.labels or self.read_layers or self.external or self.attachments or self.carry_referrers)
-
-
-@dataclass(frozen=True)
-class ImageEdit:
-    """What changes on one image manifest.
-
-    Attributes:
-        before: as it is.
-        after: as it will be.
-        annotations: changes; a value sets, None removes.
-        labels: changes.
-        labels_before: as they are; empty when they were not read.
-        stated: every annotation that was applied, completed by what the image says.
-        blobs: new content: the config with its labels.
-        warnings: what a person should know.
-    """
-
-    before: Manifest
-    after: Manifest
-    annotations: Mapping[str, str | None]
-    labels: Mapping[str, str | None]
-    labels_before: Mapping[str, str]
-    stated: Mapping[str, str]
-    blobs: tuple[bytes, ...] = ()
-    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -154,7 +91,7 @@ def _target(reference: ImageReference, wish: Wish) -> ImageReference:
     if not wish.tag:
         if reference.digest and not reference.tag:
             raise UsageError("is a digest, which always means the same bytes", where=str(reference), remedy="--tag NEW")
-        return reference
+        return replace(reference, digest="")  # NAME:TAG@DIGEST moves the tag, if it means the digest
     return reference.with_tag(wish.tag)
 
 
@@ -167,7 +104,7 @@ def _edited_tree(
     if not manifest.is_index:
         if manifest.artifact_type:
             raise UsageError(f"is an artifact ({manifest.artifact_type}), no image", where=where)
-        edit = tree.edits.get(manifest.digest) or _edit_image(store, manifest, wish, where, platform)
+        edit = tree.edits.get(manifest.digest) or edit_image(store, manifest, wish, where, platform)
         tree.edits[manifest.digest] = edit
         after = edit.after
     else:
@@ -198,7 +135,7 @@ def _images(index: Manifest, platform: str, tree: _Tree) -> Iterator[Descriptor]
     """Yield the entries that are images or indexes of them, and are meant."""
     for entry in index.children:
         if entry.is_attestation:
-            tree.attested.append(entry.annotations.get("vnd.docker.reference.digest", ""))
+            tree.attested.append(entry.annotations.get(ATTESTATION_SUBJECT, ""))
         elif not entry.artifact_type and (not entry.platform or _is_meant(entry.platform, platform)):
             yield entry
 
@@ -210,76 +147,6 @@ def _is_meant(stated: Mapping[str, str], wanted: str) -> bool:
 
 def _platform_name(platform: Mapping[str, str]) -> str:
     return "/".join(platform[part] for part in ("os", "architecture", "variant") if platform.get(part))
-
-
-def _edit_image(
-    store: ImageStore, manifest: Manifest, wish: Wish, where: str, platform: Mapping[str, str]
-) -> ImageEdit:
-    """Decide what changes on one image; blobs and layers are read only where the wish needs them."""
-    needs_config = wish.labels or wish.read_layers
-    raw_config = store.read_blob(manifest.config) if needs_config else b""
-    config = parse_json(raw_config, f"{where}: config") if needs_config else {}
-    labels = labels_of(config)
-    architecture = str(config.get("architecture") or platform.get("architecture") or "")
-    files = store.read_files(manifest, _paths(wish, architecture)) if wish.read_layers else {}
-    stated, warnings = _stated(wish, files, where)
-    stated = {**stated, **annotations_about(wish.attachments, stated)}
-    completion.check_architecture(stated, architecture, where)
-    present = manifest.annotations
-    unread = {k: present[k] for k in completion.CONFIG_KEYS if k in present}
-    found = completion.from_config(config, labels) if needs_config else unread
-    unsaid = {k: v for k, v in found.items() if not k.startswith(OCI_PREFIX) or not present.get(k)}
-    stated = completion.completed(stated, {**unsaid, **completion.from_files(files, architecture)}, where)
-    if wish.external:
-        return ImageEdit(manifest, manifest, {}, {}, labels, checked_annotations(stated, where), (), tuple(warnings))
-    wanted = merged_annotations(present, checked_annotations(stated, where))
-    annotation_changes = changes_between(present, wanted)
-    label_changes = changes_between(labels, merged_labels(labels, wanted)) if wish.labels else {}
-    new_config = label_config(raw_config, label_changes, f"{where}: config") if wish.labels else raw_config
-    changed = new_config != raw_config
-    descriptor = Descriptor(manifest.config.media_type, digest_of(new_config), len(new_config)) if changed else None
-    after = annotate_manifest(manifest, annotation_changes, descriptor)
-    warnings += [f"{name} steers container runtimes" for name in reserved_keys(present, labels)]
-    blobs = (new_config,) if changed else ()
-    return ImageEdit(manifest, after, annotation_changes, label_changes, labels, stated, blobs, tuple(warnings))
-
-
-def _paths(wish: Wish, architecture: str) -> tuple[str, ...]:
-    recipe = (*completion.RECIPE_FILES, completion.OWN_ANNOTATIONS)
-    compares = wish.annotations is None or wish.compare_recipe
-    return (*completion.files_to_read(architecture), *(recipe if compares else ()))
-
-
-def _stated(wish: Wish, files: Mapping[str, bytes], where: str) -> tuple[dict[str, str], list[str]]:
-    """Return the annotations to apply, and warnings."""
-    if wish.annotations is None:
-        return _from_image(wish, files, where), []
-    if not wish.compare_recipe:
-        return dict(wish.annotations), []
-    if not wish.read_layers:
-        return dict(wish.annotations), ["the recipe inside was not compared with the source (--no-layers)"]
-    warning = completion.check_recipe(wish.annotations, files, where)
-    return dict(wish.annotations), [warning] if warning else []
-
-
-def _from_image(wish: Wish, files: Mapping[str, bytes], where: str) -> dict[str, str]:
-    """Return the annotations that follow from the recipe inside an image."""
-    recipe = next((path for path in completion.RECIPE_FILES if path in files), "")
-    if recipe and wish.from_source is not None:
-        import tempfile
-
-        with tempfile.TemporaryDirectory(prefix="hpc3-") as folder:
-            copy = Path(folder) / Path(recipe).name
-            copy.write_bytes(files[recipe])
-            return checked_annotations(wish.from_source(copy, wish.roots), f"{where}: /{recipe}")
-    own = completion.OWN_ANNOTATIONS
-    if own not in files:
-        known = ", ".join(f"/{path}" for path in (*completion.RECIPE_FILES, own))
-        raise InputError("carries no recipe", where=where, remedy=f"looked for {known}")
-    stated = parse_annotations(files[own], f"{where}: /{own}")
-    if recipe:
-        completion.check_recipe(stated, files, where)
-    return stated
 
 
 def _referrers(

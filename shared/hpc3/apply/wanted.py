@@ -1,20 +1,59 @@
-"""What shall be on an image: annotations from a file, checked against the vocabulary."""
+"""What is wished for: annotations from a file, checked against the vocabulary, and what else to do with images."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from hpc3.errors import InputError, UsageError, printable
 from hpc3.oci.manifest import parse_json
 from hpc3.vocabulary import PREFIX, is_reserved, vocabulary
 
+from .attach import Attachment
+
 #: Derives annotations from a SOURCE on disk; arguments: its path, the names of the roots that are meant.
 AnnotationsFromSource = Callable[[Path, Sequence[str]], Mapping[str, str]]
 
 _FILE_LIMIT = 512 * 1024 * 1024  # a spack.lock of a whole site; annotations are a millionth of it
 _FOREIGN_LIMIT = 65536  # characters of a value whose key is not ours
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What is asked for, the same for every image of one run.
+
+    Attributes:
+        annotations: to apply; None: each image's own, from the recipe inside it.
+        labels: whether labels mirror them, which gives the image a new ID.
+        read_layers: whether the root file system is read: for operating system, libc, and the recipe inside.
+        compare_recipe: whether the recipe inside must be the one that the annotations were derived from.
+        external: attach the annotations as an artifact and leave the image alone.
+        platform: ``os/architecture[/variant]`` that picks images of an index; empty: all.
+        tag: where the result goes; empty: where it came from.
+        attachments: artifacts to attach.
+        carry_referrers: whether unsigned artifacts follow to the new digest.
+        from_source: derives annotations from the recipe inside an image; None: only its ``annotations.json`` is used.
+        roots: which roots of the recipe are meant.
+    """
+
+    annotations: Mapping[str, str] | None
+    labels: bool = True
+    read_layers: bool = False
+    compare_recipe: bool = False
+    external: bool = False
+    platform: str = ""
+    tag: str = ""
+    attachments: tuple[Attachment, ...] = ()
+    carry_referrers: bool = False
+    from_source: AnnotationsFromSource | None = None
+    roots: Sequence[str] = ()
+
+    @property
+    def is_pure(self) -> bool:
+        """Whether manifests alone are read and written: three requests for an image in a registry, no blob."""
+        return not (self.labels or self.read_layers or self.external or self.attachments or self.carry_referrers)
 
 
 def read_wanted(

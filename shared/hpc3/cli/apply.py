@@ -8,8 +8,8 @@ from pathlib import Path
 
 from hpc3.apply.attach import Attachment, read_recipe, read_sbom
 from hpc3.apply.batch import Outcome, apply_to, each_image
-from hpc3.apply.plan import Plan, Wish
-from hpc3.apply.wanted import AnnotationsFromSource, read_wanted
+from hpc3.apply.plan import Plan
+from hpc3.apply.wanted import AnnotationsFromSource, Wish, read_wanted
 from hpc3.errors import UsageError, printable
 from hpc3.oci.opening import Stores
 from hpc3.oci.reference import ImageReference

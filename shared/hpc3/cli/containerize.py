@@ -7,7 +7,7 @@ import difflib
 from pathlib import Path
 
 from hpc3.containerize import RecipeOptions, recipe_from_source
-from hpc3.errors import InputError, UsageError
+from hpc3.errors import InputError, UsageError, printable
 from hpc3.sources.documents import read_document
 
 from .annotations import tell_missing
@@ -16,6 +16,7 @@ from .recipe_arguments import add_recipe_arguments
 from .source_arguments import add_source_arguments, source_from_arguments
 
 _RECIPE_LIMIT = 16 * 1024 * 1024
+_LINE_LIMIT = 65536
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -50,8 +51,15 @@ def options_from_arguments(args: argparse.Namespace) -> RecipeOptions:
         if not name or not equals:
             raise UsageError(f"--external {text}: NAME=PACKAGE[,PACKAGE…] is needed")
         externals[name] = tuple(package for package in packages.split(",") if package)
+        for package in externals[name]:
+            if package.startswith("-") or not package.isprintable() or " " in package:
+                raise UsageError(f"--external {text}: {package!r} is no name of a package")
     return RecipeOptions(
-        format=args.format or "", externals=externals, picked=bool(args.root), in_build=args.concretize_in_build
+        format=args.format or "",
+        externals=externals,
+        picked=bool(args.root),
+        in_build=args.concretize_in_build,
+        image=args.image,
     )
 
 
@@ -65,6 +73,7 @@ def check_recipe(text: str, path: Path, *, quiet: bool) -> int:
     lines = difflib.unified_diff(
         present.splitlines(keepends=True), text.splitlines(keepends=True), str(path), f"{path} (up to date)"
     )
-    write_product("".join(lines))
+    # Read by people: what the file holds must not steer their terminal.
+    write_product("".join(f"{printable(line[:-1], _LINE_LIMIT)}\n" for line in lines))
     talk(f"{path} is not up to date: write it anew with -o {path}", quiet=quiet)
     return 1

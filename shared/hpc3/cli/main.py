@@ -18,9 +18,18 @@ VERBS: dict[str, str] = {
     "annotations": "the annotations of an image built from a source",
     "containerize": "a conformant, annotated Dockerfile or Apptainer definition",
     "sbom": "the software bill of materials of a source",
+    "fingerprint": "what this host is, as far as containers care",
+    "check": "does this image run on this host, and how well",
+    "find": "which image of a software to take on this host, and why",
+    "catalog": "what is known of many images, and what your site states of them",
+    "tweak": "what an engine must be told so that an image uses this host",
+    "export": "what an image states, in the formats of compspec, NFD and in-toto",
     "apply": "annotations, SBOM and recipe onto images that exist",
     "index": "one tag over the variants of an application",
     "inspect": "what is on an image, and where each value came from",
+    "easybuild-hooks": "the path of the hooks file, for eb --hooks",
+    "validate": "judge an image, a Dockerfile or annotations by the contract and the vocabulary",
+    "verify": "compare annotations with the binaries in an image or a root file system",
 }
 
 
@@ -59,7 +68,8 @@ def guarded(run_verb: Callable[[], int], complain: Callable[[str, int], int]) ->
     """Run a verb and return its exit code; ``complain(line, exit_code)`` is told of an error and returns the code."""
     try:
         code = run_verb()
-        sys.stdout.flush()  # a closed pipe shows here, not in the interpreter's last breath
+        if sys.stdout is not None:
+            sys.stdout.flush()  # a closed pipe shows here, not in the interpreter's last breath
     except Hpc3Error as error:
         return complain(str(error), error.exit_code)
     except BrokenPipeError:
@@ -79,7 +89,8 @@ def guarded(run_verb: Callable[[], int], complain: Callable[[str, int], int]) ->
 
 def complain(line: str, exit_code: int) -> int:
     """Print one error line to stderr and return the exit code."""
-    print(f"hpc3: error: {line}", file=sys.stderr)
+    if sys.stderr is not None:  # print would take stdout instead
+        print(f"hpc3: error: {line}", file=sys.stderr)
     return exit_code
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 
 def add_recipe_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add ``--format``, ``--check``, ``--external`` and ``--concretize-in-build``."""
+    """Add ``--format``, ``--check``, ``--external``, ``--image`` and ``--concretize-in-build``."""
     parser.add_argument(
         "--format", choices=("docker", "apptainer"), help="default: what container:format in spack.yaml says, or docker"
     )
@@ -23,6 +23,9 @@ def add_recipe_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         help="OS packages, with commas, that give the external NAME; none: the base image has it (repeat)",
+    )
+    parser.add_argument(
+        "--image", metavar="IMAGE", default="", help="base image of both stages, for an easyconfig or a record"
     )
     parser.add_argument(
         "--concretize-in-build",

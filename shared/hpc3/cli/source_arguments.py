@@ -26,7 +26,7 @@ def add_source_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="SOURCE",
         type=Path,
         nargs=None if parser.get_default("source") is None else "?",
-        help="a spack.lock, a folder with one, or a facts document",
+        help="a spack.lock, a folder with one, an easyconfig, a record or facts",
     )
     add_product_arguments(parser)
 

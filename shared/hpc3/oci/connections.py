@@ -119,9 +119,9 @@ class Connections:
             try:
                 connection.request(method, target, body=body, headers=sent)
                 reply = Reply(connection.getresponse(), self, route)
-            except (OSError, http.client.HTTPException):
+            except (OSError, http.client.HTTPException) as error:
                 connection.close()
-                if fresh:
+                if fresh or not isinstance(error, (ConnectionError, http.client.BadStatusLine)):
                     raise
                 continue  # the server had closed a connection that it kept open for a while
             with self._lock:

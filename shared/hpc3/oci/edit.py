@@ -154,6 +154,12 @@ def new_artifact(
     return parse_manifest(_serialise(document, b""))
 
 
+def referrer_entry(referrer: Manifest) -> Descriptor:
+    """Return the descriptor under which lists of referrers show an artifact."""
+    plain = referrer.descriptor
+    return Descriptor(plain.media_type, plain.digest, plain.size, referrer.artifact_type, referrer.annotations)
+
+
 def repoint_subject(referrer: Manifest, subject: Descriptor) -> Manifest:
     """Return the referrer, referring to ``subject``; everything else stays."""
     document = copy.deepcopy(dict(referrer.document))

@@ -26,6 +26,7 @@ from .manifest import Descriptor
 FILE_LIMIT = 64 * 1024 * 1024
 _CHUNK = 1024 * 1024
 _MEMBER_LIMIT = 20_000_000
+_UNPACKED_LIMIT = 256 * 1024**3  # bytes of one layer; what a few packed ones can grow to has no end
 _LINK_ROUNDS = 16
 _WHITEOUT = ".wh."
 _OPAQUE = ".wh..wh..opq"
@@ -90,7 +91,11 @@ def _scan_layer(layer: Descriptor, chunks: Iterator[bytes], search: _Search) -> 
     try:
         with (
             closing(checked),
-            tarfile.open(fileobj=_decompressed(layer, checked, where), mode="r|", tarinfo=_BoundedMember) as tar,
+            tarfile.open(
+                fileobj=cast(IO[bytes], _Bounded(_decompressed(layer, checked, where), where)),
+                mode="r|",
+                tarinfo=_BoundedMember,
+            ) as tar,
         ):
             for member in _members(tar, where):
                 _take(tar, member, ancestors, still_open, found, hidden)
@@ -256,11 +261,42 @@ class _Prefixed:
         return b"".join(parts)
 
 
+class _Bounded:
+    """A stream that is not read beyond the limit for one layer."""
+
+    def __init__(self, stream: Any, where: str) -> None:
+        self._stream = stream
+        self._where = where
+        self._left = _UNPACKED_LIMIT
+
+    def read(self, size: int) -> bytes:
+        piece: bytes = self._stream.read(size)
+        self._left -= len(piece)
+        if self._left < 0:
+            raise InputError(f"unpacks to more than {_UNPACKED_LIMIT} bytes", where=self._where)
+        return piece
+
+
 def _zstd(packed: _Prefixed, where: str) -> Any:
     try:
         import zstandard
     except ImportError as error:
         raise InputError("is packed with zstd", where=where, remedy="pip install zstandard") from error
-    return zstandard.ZstdDecompressor(max_window_size=2**27).stream_reader(
+    stream = zstandard.ZstdDecompressor(max_window_size=2**27).stream_reader(
         cast(IO[bytes], packed), read_across_frames=True
     )
+    return _Unzstd(stream, zstandard.ZstdError)
+
+
+class _Unzstd:
+    """The content of zstd frames; their faults are told as every reader here tells them."""
+
+    def __init__(self, stream: Any, fault: type[Exception]) -> None:
+        self._stream = stream
+        self._fault = fault
+
+    def read(self, size: int) -> bytes:
+        try:
+            return bytes(self._stream.read(size))
+        except self._fault as error:
+            raise ValueError(str(error)) from error

@@ -12,6 +12,7 @@ from typing import Any
 
 from hpc3.errors import InputError, UsageError, printable
 
+from .edit import referrer_entry
 from .manifest import OCI_INDEX, Descriptor, Manifest, parse_json, parse_manifest
 from .reference import ImageReference
 from .store import ImageNotFound, Publication, tag_moved
@@ -100,12 +101,6 @@ def moved_index(index: Manifest, publication: Publication) -> bytes:
         if referrer.digest not in listed:
             entries.append(referrer_entry(referrer).as_document())
     return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
-
-
-def referrer_entry(referrer: Manifest) -> Descriptor:
-    """Return the descriptor under which lists of referrers show an artifact."""
-    plain = referrer.descriptor
-    return Descriptor(plain.media_type, plain.digest, plain.size, referrer.artifact_type, referrer.annotations)
 
 
 def _matching(index: Manifest, reference: ImageReference) -> list[int]:

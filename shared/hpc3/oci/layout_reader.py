@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator, Mapping
 
 from hpc3.errors import InputError
 
+from .edit import referrer_entry
 from .layout_index import (
     INDEX_FILE,
     LAYOUT_FILE,
@@ -15,7 +16,6 @@ from .layout_index import (
     entry_named,
     names_in,
     parse_layout_index,
-    referrer_entry,
 )
 from .manifest import MANIFEST_LIMIT, Descriptor, Manifest, check_digest, parse_manifest
 from .reference import ImageReference

@@ -19,9 +19,8 @@ from typing import TYPE_CHECKING
 from hpc3.errors import InputError, StoreError
 
 from .connections import Access, is_loopback, origin
-from .edit import new_index
+from .edit import new_index, referrer_entry
 from .http_client import Answer, HttpClient
-from .layout_index import referrer_entry
 from .manifest import (
     MANIFEST_LIMIT,
     MANIFEST_MEDIA_TYPES,

@@ -45,10 +45,12 @@ def choose_base_images(facts: Facts, images: Images, *, follow_lock: bool) -> Ba
     lock_system = _system_of_lock(facts)
     build, final = _named_images(images, lock_system)
     systems = [system for system in (system_of_image(build), system_of_image(final)) if system is not None]
+    of_lock = {component.os for component in facts.runtime().values()}
     for image, system in zip((build, final), (system_of_image(build), system_of_image(final))):
-        if follow_lock and system is not None and lock_system is not None and system["os"] != lock_system["os"]:
+        if follow_lock and system is not None and of_lock != {system["os"]}:
+            names = " and ".join(sorted(of_lock))
             raise InputError(
-                f"the lock was concretized for {lock_system['os']}, but the image {image} is {system['os']}",
+                f"the lock was concretized for {names}, but the image {image} is {system['os']}",
                 where="spack.lock",
                 remedy=_TWO_WAYS_OUT,
             )
@@ -62,7 +64,8 @@ def system_of_image(reference: str) -> Row | None:
         if plain in {_plain_name(name) for name in (row["image"], *row["images"])}:
             return row
     for row in rows("operating_systems"):
-        if re.search(rf"(?<![a-z0-9]){re.escape(row['os'])}(?![0-9.])", plain.rpartition(":")[2]):
+        # What follows the last slash: before it a colon stands before a port.
+        if re.search(rf"(?<![a-z0-9]){re.escape(row['os'])}(?![0-9.])", plain.rpartition("/")[2].partition(":")[2]):
             return row
     return None
 

@@ -46,6 +46,9 @@ def label_instruction(labels: Mapping[str, str]) -> str:
     """
     if not labels:
         return ""
+    for name in labels:
+        if "=" in name:  # quotes do not help: BuildKit splits at the first one
+            raise InputError(f"the label {name} cannot be written in a Dockerfile: it holds '='", where="labels")
     pairs = [f"{_quoted(name)}={_quoted(value)}" for name, value in sorted(labels.items())]
     return "LABEL " + (CONTINUED + "      ").join(pairs) + "\n"
 
@@ -92,15 +95,22 @@ def _step(step: Step) -> str:
 def _copy(step: Copy) -> str:
     stage = f"--from={step.stage} " if step.stage else ""
     words = [*step.sources, step.destination]
-    if any(c in word for word in words for c in "\n\r\x00"):
-        raise InputError(f"{words!r} cannot be written in a Dockerfile: a name holds a line break"[:300])
-    # The JSON form takes any name; its brackets are not patterns, those inside a name still are.
-    return f"COPY {stage}{json.dumps([_unpatterned(word) for word in words], ensure_ascii=False)}"
+    for word in words:
+        if any(c in word for c in "\n\r\x00"):
+            raise InputError(f"{word[:80]!r} cannot be written in a Dockerfile: the name holds a line break")
+    for source in step.sources:
+        # Escapes do not help: buildah finds the file, and then takes its name for a pattern again.
+        if any(c in source for c in "*?[\\"):
+            raise InputError(
+                f"{source[:80]!r} cannot be copied: builders take its name for a pattern", remedy="give it another name"
+            )
+    # The JSON form takes blanks; but quotes and variables are read in it too.
+    return f"COPY {stage}{json.dumps([_word(word) for word in words], ensure_ascii=False)}"
 
 
-def _unpatterned(path: str) -> str:
-    """Escape what Go's ``filepath.Match`` reads as a pattern, and ``$``, which COPY expands."""
-    return "".join(f"\\{c}" if c in "*?[\\$" else c for c in path)
+def _word(text: str) -> str:
+    """Escape what the shell lexer of BuildKit and buildah reads in a name of COPY, also in its JSON form."""
+    return "".join(f"\\{c}" if c in "\\'\"$" else c for c in text)
 
 
 def _run(lines: list[str], mounts: tuple[Mount, ...], lint: tuple[str, ...]) -> str:

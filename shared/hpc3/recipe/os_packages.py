@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from hpc3.errors import InputError
+from hpc3.errors import InputError, UsageError
 from hpc3.facts import Component, Facts
 from hpc3.request import OsPackages
 from hpc3.tables import Row, rows
 
 from .plan import Argument, Run, Shell, Statement
 
-#: Prefixes under which an external is a package of the operating system, not software of a site.
-_SYSTEM_PREFIXES = ("/usr", "/usr/", "/", "/bin", "/usr/bin")
+#: Prefixes under which an external is a package of the operating system, not software of a site: where the packages
+#: of Debian, RHEL and SUSE install; RHEL's MPIs have folders of their own (``/usr/lib64/openmpi``).
+_SYSTEM_PREFIX = re.compile(r"/|/bin|/usr(/bin|/lib(64)?/[^/]+)?")
 
 #: The base image's own C library, which no recipe installs.
 _LIBC = frozenset(("glibc", "musl"))
@@ -44,7 +46,13 @@ def map_externals(facts: Facts, family: str, given: Mapping[str, tuple[str, ...]
 
     Raises:
         InputError: an external is neither in the table nor given.
+        UsageError: one is given that the lock does not have.
     """
+    names = sorted({component.name for component in facts.components.values() if component.external is not None})
+    for name in given:
+        if name not in names:
+            listed = ", ".join(names) or "none"
+            raise UsageError(f"--external {name}: the lock has no external of that name; its externals: {listed}")
     build: set[str] = set()
     final: set[str] = set()
     unmapped: list[Component] = []
@@ -67,7 +75,7 @@ def map_externals(facts: Facts, family: str, given: Mapping[str, tuple[str, ...]
 
 def _row_for(component: Component, family: str) -> Row | None:
     assert component.external is not None
-    if component.external.path.rstrip("/") not in {prefix.rstrip("/") for prefix in _SYSTEM_PREFIXES}:
+    if not _SYSTEM_PREFIX.fullmatch(component.external.path.rstrip("/") or "/"):
         return None
     for row in rows("external_packages"):
         if row["package"] == component.name and row["family"] == family:

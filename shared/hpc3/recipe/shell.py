@@ -60,7 +60,9 @@ def write_lines(write: Write) -> list[str]:
             f"mkdir -p {folder}",
             _printed("%s", textwrap.wrap(packed, _PACKED_WIDTH)) + f"{CONTINUED}    | base64 -d | bzip2 -d > {target}",
         ]
-    lines = write.content.decode("utf-8").rstrip("\n").split("\n")
+    text = write.content.decode("utf-8")
+    assert text.endswith("\n"), "what is written as text are whole lines"
+    lines = text[:-1].split("\n")
     return [f"mkdir -p {folder}", _printed("%s\\n", [quote(line) for line in lines]) + f" > {target}"]
 
 

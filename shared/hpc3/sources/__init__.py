@@ -1,7 +1,7 @@
 """Readers of build systems: each turns one kind of input into facts and a request.
 
-What a path is, its shape tells: a folder with ``spack.lock``, a lock, a facts document. Each kind has a function
-``(path, picks) -> Source`` in the table below.
+What a path is, its shape tells: a folder with ``spack.lock``, a lock, an easyconfig, a record, a facts
+document. Each kind has a function ``(path, picks) -> Source`` in the table below.
 """
 
 from __future__ import annotations
@@ -35,10 +35,25 @@ def _reader_for(path: Path) -> Reader:
         from .spack_environment import read_environment
 
         return read_environment
-    if path.suffix == ".json":
-        from .facts_document import read_facts
+    if path.suffix == ".eb":
+        from .easybuild_source import read_easyconfig
 
-        return read_facts
+        return read_easyconfig
+    if path.suffix == ".json":
+        return _reader_of_document(path)
     if not path.exists():
         raise InputError("there is no such file", where=str(path))
-    raise InputError("is not a spack.lock, a folder with one, or a facts document", where=str(path))
+    raise InputError("is not a spack.lock, a folder with one, an easyconfig, a record or facts", where=str(path))
+
+
+def _reader_of_document(path: Path) -> Reader:
+    from .documents import Place, parse_json_object, read_document
+    from .easybuild_record import is_record
+
+    if path.exists() and is_record(parse_json_object(read_document(path), Place(str(path)))):
+        from .easybuild_source import read_record
+
+        return read_record
+    from .facts_document import read_facts
+
+    return read_facts

@@ -7,6 +7,7 @@ file and path, such as ``spack.lock: concrete_specs.abc….arch.target: a string
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Mapping, Sequence
 from datetime import date
@@ -66,10 +67,12 @@ def read_document(path: Path, limit: int = DOCUMENT_LIMIT) -> bytes:
         if not path.is_file():
             raise place.error("is not a file")
         with path.open("rb") as stream:
-            data = stream.read(limit + 1)
+            # Not read to be thrown away; and read with a bound, because it may still grow.
+            is_large = os.fstat(stream.fileno()).st_size > limit
+            data = b"" if is_large else stream.read(limit + 1)
     except OSError as error:
         raise place.error(f"cannot be read: {error.strerror}") from error
-    if len(data) > limit:
+    if is_large or len(data) > limit:
         raise place.error(f"is larger than {limit // (1024 * 1024)} MiB: too large to be what it should be")
     return data
 

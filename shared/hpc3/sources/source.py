@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from hpc3.facts import Facts
-from hpc3.request import SpackRequest
+from hpc3.request import EasyBuildRequest, SpackRequest
 
 from .spack_metadata import SpackMetadata
 
@@ -23,6 +23,6 @@ class Source:
     """
 
     facts: Facts
-    request: SpackRequest | None = None
+    request: SpackRequest | EasyBuildRequest | None = None
     metadata: SpackMetadata | None = None
     files: Mapping[str, bytes] = field(default_factory=dict)

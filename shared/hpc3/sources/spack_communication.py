@@ -79,7 +79,7 @@ def mpi_fact(provider: Provider | None, components: Mapping[str, Component], doc
             pmi=pmi,
             gpu_aware=_gpu_aware(component),
             # A host's launcher can start the image's MPI once it speaks a PMI; more than that needs the binaries.
-            portability="hybrid" if pmi and component.external is None else "",
+            portability="hybrid" if pmi else "",
             external=component.external is not None,
         ),
         (

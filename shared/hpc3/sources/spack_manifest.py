@@ -23,6 +23,7 @@ _COMMANDS = ("apt", "yum", "zypper", "apk", "yum_amazon", "dnf", "dnf_epel")
 
 #: A word that no program takes for an option.
 _WORD = re.compile(r"(?!-)[^\s\x00-\x1f\x7f\ud800-\udfff]{1,255}")
+_LABEL = re.compile(r"(?!-)[^\s=\x00-\x1f\x7f\ud800-\udfff]{1,255}")
 _LINE = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff]{0,32768}")
 _TEXT = re.compile(r"[^\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]{0,65536}")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,254}")
@@ -172,7 +173,7 @@ def _labels(container: Mapping[str, Any], place: Place) -> Mapping[str, str]:
     labels: dict[str, str] = {}
     for key, value in _section(container, "labels", place).items():
         at = place / "labels"
-        labels[as_text(key, at, _WORD)] = as_text(_as_written(value), at / key, _LINE)
+        labels[as_text(key, at, _LABEL)] = as_text(_as_written(value), at / key, _LINE)
     return dict(sorted(labels.items()))
 
 

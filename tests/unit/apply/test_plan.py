@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from hpc3.apply.attach import Attachment
-from hpc3.apply.plan import Plan, Wish, plan_apply
+from hpc3.apply.plan import Plan, plan_apply
+from hpc3.apply.wanted import Wish
 from hpc3.errors import InputError, UsageError
 from hpc3.oci.inspection import inspect_image
 from hpc3.oci.layout import LayoutStore

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import gzip
 import io
 import os
@@ -124,14 +125,24 @@ def test_folders_and_absent_files_are_left_out() -> None:
         (lambda blob: blob + b"\0", "longer than"),
         (lambda blob: b"\1" + blob[1:], "cannot be read|bytes of digest"),
         (lambda blob: b"\x1f\x8b" + blob[2:], "cannot be read"),
+        (lambda blob: b"\x28\xb5\x2f\xfd" + blob[4:], "cannot be read"),
         (lambda blob: b"BZh9" + blob[4:], "packed in a way"),
         (lambda blob: os.urandom(len(blob)), "cannot be read|bytes of digest"),
     ],
 )
 def test_damaged_layers_are_refused(change, message: str) -> None:
+    pytest.importorskip("zstandard", reason="zstandard is not installed")
     layers = Layers([("a", b"1" * 2000)])
     layers.blobs[0] = change(layers.blobs[0])
     with pytest.raises(InputError, match=message):
+        layers.files("a")
+
+
+@pytest.mark.parametrize("pack", ["gzip", "zstd"])
+def test_a_layer_that_unpacks_without_end_is_refused(pack: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hpc3.oci.layers._UNPACKED_LIMIT", 1024 * 1024)
+    layers = Layers([("zeros", bytes(2 * 1024 * 1024))], pack=pack)
+    with pytest.raises(InputError, match="unpacks to more"):
         layers.files("a")
 
 
@@ -165,3 +176,15 @@ def test_it_agrees_with_unpacking_layer_by_layer(layers: list[tuple[dict[str, by
         members.append([*whiteouts, *files.items()])
     wanted = ["a", "b", "d/a", "d/b", "d/e/a"]
     assert Layers(*members).files(*wanted) == tree
+
+
+@given(st.lists(st.tuples(st.integers(0, 5000), st.integers(0, 255)), max_size=8), st.sampled_from(["", "gzip"]))
+def test_any_damage_is_an_error_or_harmless(changes: list[tuple[int, int]], pack: str) -> None:
+    layers = Layers([("a", b"1" * 700), ("l", "-> a"), ("d/x" * 40, b"2")], pack=pack)
+    blob = bytearray(layers.blobs[0])
+    for place, value in changes:
+        blob[place % len(blob)] = value
+    layers.blobs = [bytes(blob)]
+    layers.descriptors = [Descriptor("application/x", digest_of(layers.blobs[0]), len(blob))]
+    with contextlib.suppress(InputError):
+        layers.files("a", "l", "absent")

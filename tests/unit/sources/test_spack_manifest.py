@@ -119,6 +119,7 @@ def test_labels_are_sorted() -> None:
         ("labels: {key: {a: b}}", "labels.key"),
         ("labels: {1: a}", "labels"),
         ("labels: {'a b': c}", "labels"),
+        ("labels: {'a=b': c}", "labels"),
         ('labels: {key: "a\\nb"}', "labels.key"),
         ('labels: {key: "a\\0b"}', "labels.key"),
         ('labels: {key: "\\e[2J"}', "labels.key"),

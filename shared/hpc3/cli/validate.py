@@ -1,0 +1,97 @@
+"""``hpc3 validate``: does it behave, and is it well-formed?"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import shlex
+import shutil
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+from hpc3.cli.output import talk, write_product
+from hpc3.consume.finding import Finding, explain, explain_all
+from hpc3.consume.report import FORMATS, report
+from hpc3.consume.subject import INPUT_LIMIT, Subject, subject_from_json
+from hpc3.consume.validate import is_rejected, validate_subject
+from hpc3.errors import UsageError
+
+from .images import access_from, configure_access
+
+_ENGINES = ("podman", "docker")
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the verb's arguments."""
+    parser.add_argument(
+        "subject",
+        nargs="?",
+        metavar="IMAGE|FILE",
+        help="an image, a Dockerfile, annotations (JSON), an OCI image configuration",
+    )
+    parser.add_argument("--format", choices=FORMATS, default="text")
+    parser.add_argument("--strict", action="store_true", help="warnings reject, too")
+    parser.add_argument(
+        "--explain", metavar="CODE", help="tell what a finding means (all: a page about every one), and end"
+    )
+    parser.add_argument("--run", metavar="NAME", help="also start the local image NAME in every way that users do")
+    parser.add_argument("--engine", default="", metavar="COMMAND", help="engine for --run (default: podman, docker)")
+    parser.add_argument("--platform", default="", metavar="OS/ARCH", help="of an index, this image")
+    parser.add_argument("-o", "--output", default="", metavar="FILE")
+    configure_access(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Judge the subject and return 1 where it is rejected."""
+    if args.explain:
+        write_product(explain_all() if args.explain == "all" else explain(args.explain), args.output)
+        return 0
+    if not args.subject:
+        raise UsageError("there is nothing to judge", remedy="give an image or a file")
+    subject = _subject(args)
+    findings = validate_subject(subject)
+    if args.run:
+        findings = (*findings, *_started(args.run, args.engine, subject))
+    write_product(report(findings, subject.name, args.format), args.output)
+    talk("rejected" if is_rejected(findings, strict=args.strict) else "accepted", quiet=args.quiet)
+    sys.stderr.flush()
+    return 1 if is_rejected(findings, strict=args.strict) else 0
+
+
+def _subject(args: argparse.Namespace) -> Subject:
+    path = Path(args.subject)
+    if not path.is_file():
+        return _subject_of_image(args)
+    with path.open("rb") as stream:
+        data = stream.read(INPUT_LIMIT + 1)
+    if _looks_like_dockerfile(path, data):
+        from hpc3.consume.dockerfile import subject_from_dockerfile
+
+        return subject_from_dockerfile(data.decode("utf-8", "replace"), args.subject)
+    return replace(subject_from_json(data, args.subject), name=args.subject)
+
+
+def _subject_of_image(args: argparse.Namespace) -> Subject:
+    from hpc3.oci.opening import Stores
+    from hpc3.oci.reference import parse_reference
+
+    from .subjects import subject_of_image
+
+    reference = parse_reference(args.subject)
+    with Stores(access_from(args)) as stores:
+        return subject_of_image(stores.open(reference), reference, args.platform)[1]
+
+
+def _looks_like_dockerfile(path: Path, data: bytes) -> bool:
+    named = re.search(r"(dockerfile|containerfile)", path.name, re.IGNORECASE)
+    return bool(named) or bool(re.search(rb"(?im)^\s*FROM\s+\S", data) and not data.lstrip().startswith(b"{"))
+
+
+def _started(image: str, engine: str, subject: Subject) -> tuple[Finding, ...]:
+    from hpc3.consume.start_modes import Engine, check_start_modes
+
+    command = tuple(shlex.split(engine)) or tuple(filter(None, (next(filter(shutil.which, _ENGINES), ""),)))
+    if not command:
+        raise UsageError(f"no engine is here ({', '.join(_ENGINES)})", remedy="install one, or leave --run out")
+    return tuple(check_start_modes(Engine(command), image, subject))

@@ -1,0 +1,103 @@
+"""A finding: what is wrong, where, and how to mend it. The table ``data/findings.json`` holds every kind there is."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+
+from hpc3.errors import UsageError, printable
+from hpc3.tables import Row, rows
+
+ERROR, WARNING, NOTE = "error", "warning", "note"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that a check found.
+
+    Attributes:
+        code: of the table, such as ``HPC101``.
+        level: ``error``, ``warning``, ``note``.
+        message: one line for a person.
+        where: file and line, or image and key.
+        remedy: what to do about it.
+    """
+
+    code: str
+    level: str
+    message: str
+    where: str
+    remedy: str
+
+
+@cache
+def kinds() -> Mapping[str, Row]:
+    """Return every kind of finding by its code, in the order of the table."""
+    return {row["code"]: row for row in rows("findings")}
+
+
+def finding(code: str, where: str, **details: str) -> Finding:
+    """Return the finding of a kind, with ``details`` (from the image, hence hostile) put into its texts."""
+    kind = kinds()[code]
+    safe = {name: printable(value, 200) for name, value in details.items()}
+    return Finding(
+        code=code,
+        level=kind["level"],
+        message=kind["message"].format(**safe),
+        where=where,
+        remedy=kind["remedy"].format(**safe),
+    )
+
+
+def explain(code: str) -> str:
+    """Return what a code means, why it matters and how to mend it, as text for a terminal.
+
+    Raises:
+        UsageError: there is no such code.
+    """
+    kind = kinds().get(code.upper())
+    if kind is None:
+        raise UsageError(f"there is no finding {code}", remedy=f"codes go from {min(kinds())} to {max(kinds())}")
+    lines = (
+        f"{kind['code']} ({kind['level']}): {kind['message']}",
+        "",
+        kind["explanation"],
+        "",
+        f"Remedy: {kind['remedy']}.",
+        f"Source: {kind['source']}.",
+    )
+    return "\n".join(lines) + "\n"
+
+
+def explain_all() -> str:
+    """Return a page in Markdown about every finding; ``docs/findings.md`` is this text."""
+    groups = {
+        "1": "The behaviour contract, as the configuration shows it",
+        "2": "Keys and values",
+        "3": "Values that demand or forbid others",
+        "4": "Places that say different things",
+        "5": "Hazards",
+        "6": "What happens when the image is started (`--run`)",
+    }
+    lines = [
+        "# Findings of `hpc3 validate`",
+        "",
+        "<!-- Generated: hpc3 validate --explain all -o docs/findings.md -->",
+        "",
+        "An *error* rejects the image; a *warning* does with `--strict`; a *note* never does.",
+        "`hpc3 validate --explain CODE` prints one of these in a terminal.",
+    ]
+    for digit, title in groups.items():
+        lines += ["", f"## {title}"]
+        for code, kind in kinds().items():
+            if code[3] == digit:
+                message = _plain(kind["message"])
+                lines += ["", f"### {code}", "", f"**{kind['level']}**: {message}.", "", kind["explanation"], ""]
+                lines += [f"*Remedy:* {_plain(kind['remedy'])}.", "", f"*Source:* {kind['source']}."]
+    return "\n".join(lines) + "\n"
+
+
+def _plain(template: str) -> str:
+    return re.sub(r"\{([a-z]+)\}", r"*\1*", template)

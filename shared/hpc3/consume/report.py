@@ -1,0 +1,89 @@
+"""Findings as text, JSON, SARIF 2.1.0 (code scanning) and JUnit XML (CI); pure, deterministic."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import asdict
+from xml.etree import ElementTree
+
+from hpc3 import __version__
+from hpc3.errors import printable
+
+from .finding import ERROR, Finding, kinds
+
+FORMATS = ("text", "json", "sarif", "junit")
+_SARIF_SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
+
+
+def report(findings: Sequence[Finding], name: str, style: str) -> str:
+    """Return the findings about ``name`` in one of `FORMATS`."""
+    if style == "json":
+        return json.dumps({"subject": name, "findings": [asdict(f) for f in findings]}, indent=2) + "\n"
+    if style == "sarif":
+        return json.dumps(_sarif(findings, name), indent=2) + "\n"
+    if style == "junit":
+        return _junit(findings, name)
+    return _text(findings)
+
+
+def _text(findings: Sequence[Finding]) -> str:
+    lines = []
+    for each in findings:
+        lines.append(printable(f"{each.code} {each.level:7} {each.where}: {each.message}"))
+        lines.append(printable(f"{'':14} remedy: {each.remedy}"))
+    counts = [f"{sum(f.level == level for f in findings)} {level}s" for level in ("error", "warning", "note")]
+    lines.append(", ".join(counts))
+    return "\n".join(lines) + "\n"
+
+
+def _sarif(findings: Sequence[Finding], name: str) -> object:
+    rules = [
+        {
+            "id": code,
+            "shortDescription": {"text": kinds()[code]["message"]},
+            "fullDescription": {"text": kinds()[code]["explanation"]},
+            "help": {"text": kinds()[code]["remedy"]},
+            "defaultConfiguration": {"level": kinds()[code]["level"]},
+        }
+        for code in sorted({f.code for f in findings})
+    ]
+    results = [
+        {
+            "ruleId": f.code,
+            "level": f.level,
+            "message": {"text": printable(f"{f.message} ({f.remedy})")},
+            "locations": [_location(f, name)],
+        }
+        for f in findings
+    ]
+    driver = {"name": "hpc3", "version": __version__, "rules": rules}
+    return {"$schema": _SARIF_SCHEMA, "version": "2.1.0", "runs": [{"tool": {"driver": driver}, "results": results}]}
+
+
+def _location(each: Finding, name: str) -> object:
+    line = re.fullmatch(re.escape(name) + r":([0-9]+)", each.where)
+    if line:
+        place = {"artifactLocation": {"uri": name}, "region": {"startLine": int(line.group(1))}}
+        return {"physicalLocation": place}
+    return {"logicalLocations": [{"fullyQualifiedName": printable(each.where)}]}
+
+
+def _junit(findings: Sequence[Finding], name: str) -> str:
+    """Return one test case per kind of finding, so that CI shows what was checked, not only what failed."""
+    failed: dict[str, list[Finding]] = {}
+    for each in findings:
+        failed.setdefault(each.code, []).append(each)
+    errors = sum(any(f.level == ERROR for f in failed.get(code, ())) for code in kinds())
+    suite = ElementTree.Element("testsuite", name="hpc3 validate", tests=str(len(kinds())), failures=str(errors))
+    for code in kinds():
+        case = ElementTree.SubElement(suite, "testcase", classname=printable(name), name=code)
+        for each in failed.get(code, ()):
+            text = printable(f"{each.where}: {each.message} ({each.remedy})")
+            if each.level == ERROR:
+                ElementTree.SubElement(case, "failure", type=each.level, message=printable(each.message)).text = text
+            else:
+                ElementTree.SubElement(case, "system-out").text = text
+    ElementTree.indent(suite)
+    return '<?xml version="1.0" encoding="UTF-8"?>\n' + ElementTree.tostring(suite, encoding="unicode") + "\n"

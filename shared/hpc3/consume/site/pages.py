@@ -1,0 +1,214 @@
+"""The pages of the website, as text; every value is escaped here and nowhere else."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from html import escape
+
+from hpc3.errors import printable
+from hpc3.fingerprint import Fingerprint
+from hpc3.vocabulary import PREFIX
+
+from ..check import Report
+from ..check_report import host_line
+from ..image import Image
+from ..tweak.engines import ENGINES
+from ..tweak.wiring import wiring_of
+from .markdown import decoded_text, safe_html
+
+#: Forbids every request to elsewhere and every script but our own, should a value ever escape its quotes.
+_POLICY = "default-src 'none'; style-src 'self'; script-src 'self'; base-uri 'none'; form-action 'none'"
+_DOCUMENTS = {
+    "documentation.readme": "About",
+    "documentation.howto.run": "How to run",
+    "documentation.howto.build": "How to build",
+    "documentation.tweaks": "Tuning",
+}
+_COLUMNS = ("page", "title", "reference", "software", "target", "mpi", "gpu", "verdicts")
+
+
+def page_name(image: Image) -> str:
+    """Return the file name of an image's page, without its suffix: its digest in letters and digits."""
+    name = "".join(c for c in image.digest if c.isascii() and c.isalnum())
+    return name[:140] or "image"
+
+
+def index_page(hosts: Sequence[Fingerprint]) -> str:
+    """Return the page with the list of images; the list itself is in ``images.js``."""
+    names = ("Software", "Target", "MPI", "GPU", *(host.name for host in hosts))
+    heads = "".join(f'<th scope="col">{_text(name)}</th>' for name in names)
+    selects = "".join(_select(name, label) for name, label in _FILTERS.items())
+    if hosts:
+        selects += _select("host", "Runs on", [host.name for host in hosts])
+    return _page(
+        "Images",
+        f"""\
+<form id="filters" role="search" hidden>
+<div><label for="search">Search</label><input id="search" type="search" autocomplete="off"></div>
+{selects}
+</form>
+<p id="count" role="status" aria-live="polite"></p>
+<noscript><p>Searching needs JavaScript; <a href="all.html">the plain list</a> does without.</p></noscript>
+<div class="wide"><table id="images">
+<caption>Images{", and what becomes of them on each host" if hosts else ""}</caption>
+<thead><tr>{heads}</tr></thead>
+<tbody id="rows"></tbody>
+</table></div>
+<p><button id="more" type="button" hidden>Show more</button></p>
+<script src="images.js"></script>
+<script src="app.js"></script>
+""",
+        "",
+    )
+
+
+def plain_list_page(images: Iterable[Image]) -> str:
+    """Return the list of all images as links, for readers without JavaScript."""
+    items = "".join(
+        f'<li><a href="images/{page_name(i)}.html">{_text(i.title)}</a> {_text(i.reference)}</li>\n' for i in images
+    )
+    return _page("All images", f"<ul>\n{items}</ul>\n", "")
+
+
+def list_data(images: Sequence[Image], verdicts: Sequence[Sequence[str]], hosts: Sequence[Fingerprint]) -> str:
+    """Return ``images.js``: a script, because a page opened from a disk may load scripts but no other files."""
+    rows = [
+        [
+            page_name(image),
+            printable(image.title, 120),
+            printable(image.reference, 300),
+            image.value("software.name"),
+            image.value("hardware.cpu.optimized.version"),
+            image.value("mpi.implementation"),
+            image.value("hardware.gpu.vendor"),
+            list(of_image),
+        ]
+        for image, of_image in zip(images, verdicts)
+    ]
+    data = {"hosts": [printable(host.name, 60) for host in hosts], "columns": _COLUMNS, "rows": rows}
+    # "<" never stands in the script as itself: no value can end it.
+    return f"window.HPC3 = {json.dumps(data, separators=(',', ':')).replace('<', chr(92) + 'u003c')};\n"
+
+
+def image_page(image: Image, reports: Sequence[Report]) -> str:
+    """Return the page of one image: verdicts, commands, documentation, components, statements."""
+    blocks = [
+        f"<p><code>{_text(image.pinned)}</code></p>",
+        _verdicts(reports),
+        *_documents(image),
+        _commands(image, _best_host(reports)),
+        _components(image),
+        _statements(image),
+    ]
+    return _page(image.title, "\n".join(block for block in blocks if block) + "\n", "../")
+
+
+def _verdicts(reports: Sequence[Report]) -> str:
+    if not reports:
+        return ""
+    rows = "".join(
+        f'<tr><th scope="row">{_text(report.host.name)}<br>'
+        f"<small>{_text(host_line(replace(report.host, name='')))}</small></th>"
+        f'<td><span class="verdict {report.verdict.value}">{report.verdict.value}</span></td>'
+        f"<td>{_judgements(report)}</td></tr>\n"
+        for report in reports
+    )
+    head = '<thead><tr><th scope="col">Host</th><th scope="col">Verdict</th><th scope="col">Why</th></tr></thead>'
+    return _section(
+        "verdicts", "Where it runs", f'<div class="wide"><table>{head}<tbody>\n{rows}</tbody></table></div>'
+    )
+
+
+def _judgements(report: Report) -> str:
+    telling = [judgement for judgement in report.judgements if judgement.verdict.severity > 0]
+    if not telling:
+        return _text(report.sentence)
+    items = "".join(f"<li>{_text(judgement.facet)}: {_text(judgement.reason)}</li>" for judgement in telling)
+    return f"<ul>{items}</ul>"
+
+
+def _documents(image: Image) -> Iterable[str]:
+    for name, title in _DOCUMENTS.items():
+        text = decoded_text(image.value(name))
+        if text:
+            yield _section(name.replace(".", "-"), title, safe_html(text))
+
+
+def _commands(image: Image, host: Fingerprint) -> str:
+    rows, wiring = [], wiring_of(image, host)
+    for engine, configured in ENGINES.items():
+        configuration = configured(wiring)
+        rows.append(f"<h3>{_text(engine)}</h3>\n<pre><code>{_text(configuration.command_line)}</code></pre>")
+    on = f" on {_text(host.name)}" if host.name else ""
+    return _section("run", f"How to run it{on}", "\n".join(rows))
+
+
+def _best_host(reports: Sequence[Report]) -> Fingerprint:
+    """Return the host to show commands for: the first on which the image runs best."""
+    best = min(reports, key=lambda report: report.verdict.severity, default=None)
+    return best.host if best else Fingerprint()
+
+
+def _components(image: Image) -> str:
+    entries = [entry.partition("@") for entry in image.values("software.dependencies")]
+    if not entries:
+        return ""
+    rows = "".join(f"<tr><td>{_text(name)}</td><td>{_text(version)}</td></tr>\n" for name, _, version in entries)
+    head = '<thead><tr><th scope="col">Component</th><th scope="col">Version</th></tr></thead>'
+    return _section(
+        "components", "What is in it", f'<div class="wide"><table>{head}<tbody>\n{rows}</tbody></table></div>'
+    )
+
+
+def _statements(image: Image) -> str:
+    rows = "".join(
+        f'<tr><th scope="row"><code>{_text(name)}</code></th><td>{_text(s.value)}</td><td>{_text(s.place)}</td></tr>\n'
+        for name, s in image.statements.items()
+        if not name.startswith(f"{PREFIX}documentation.") and name != f"{PREFIX}software.dependencies"
+    )
+    head = '<thead><tr><th scope="col">Key</th><th scope="col">Value</th><th scope="col">Read from</th></tr></thead>'
+    return _section(
+        "statements", "What it states", f'<div class="wide"><table>{head}<tbody>\n{rows}</tbody></table></div>'
+    )
+
+
+_FILTERS = {"software": "Software", "mpi": "MPI", "gpu": "GPU", "target": "CPU target"}
+
+
+def _select(name: str, label: str, values: Sequence[str] = ()) -> str:
+    options = "".join(f"<option>{_text(value)}</option>" for value in values)
+    any_value = '<option value="">any</option>'
+    return f'<div><label for="{name}">{label}</label><select id="{name}">{any_value}{options}</select></div>'
+
+
+def _section(name: str, title: str, body: str) -> str:
+    return f'<section aria-labelledby="{name}">\n<h2 id="{name}">{title}</h2>\n{body}\n</section>'
+
+
+def _page(title: str, body: str, up: str) -> str:
+    home = f'<nav aria-label="Site"><a href="{up}index.html">All images</a></nav>' if up else ""
+    return f"""\
+<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy" content="{_POLICY}">
+<meta name="referrer" content="no-referrer">
+<title>{_text(title)}</title>
+<link rel="stylesheet" href="{up}style.css">
+</head>
+<body>
+<a class="skip" href="#content">Skip to the content</a>
+<header>{home}<h1>{_text(title)}</h1></header>
+<main id="content">
+{body}</main>
+</body>
+</html>
+"""
+
+
+def _text(value: str) -> str:
+    return escape(printable(value, 4000))

@@ -1,0 +1,148 @@
+"""What is judged: the metadata of an image, wherever it was read from.
+
+A plain value, so that the rules need no store: an annotation file, an image configuration, a Dockerfile and a
+registry all give one.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from hpc3.errors import InputError
+
+INPUT_LIMIT = 8 << 20  # no registry takes a manifest of half that size
+
+
+@dataclass(frozen=True)
+class Referrer:
+    """An artifact that refers to the image: its type, its own digest, and the digests of its layers (the blobs)."""
+
+    artifact_type: str
+    digest: str
+    blobs: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Subject:
+    """The metadata of one image. What the source cannot hold is None: rules about it do not apply.
+
+    Attributes:
+        name: what findings call it.
+        annotations: of the manifest.
+        labels: of the configuration.
+        config: the OCI image configuration's ``config`` object (Entrypoint, Cmd, Env, …).
+        platform: ``os``, ``architecture``, ``variant`` of the configuration.
+        base: base image of a Dockerfile, whose configuration is inherited and not known; empty elsewhere.
+        reference: as the user gave it, with the tag.
+        referrers: artifacts attached to the image.
+        inherited: annotations and labels of the base image.
+        places: key to where it is written, for findings in files (``Dockerfile:12``).
+    """
+
+    name: str
+    annotations: Mapping[str, str] | None = None
+    labels: Mapping[str, str] | None = None
+    config: Mapping[str, Any] | None = None
+    platform: Mapping[str, str] = field(default_factory=dict)
+    base: str = ""
+    reference: str = ""
+    referrers: tuple[Referrer, ...] | None = None
+    inherited: Mapping[str, str] = field(default_factory=dict)
+    places: Mapping[str, str] = field(default_factory=dict)
+
+    def stated(self) -> Mapping[str, str]:
+        """Return what is stated by key: the annotation, or else the label."""
+        return {**(self.labels or {}), **(self.annotations or {})}
+
+    def environment(self) -> dict[str, str]:
+        """Return the environment of the configuration; an entry without ``=`` is left out."""
+        entries = (self.config or {}).get("Env") or []
+        pairs = (entry.partition("=") for entry in entries if isinstance(entry, str))
+        return {name: value for name, equals, value in pairs if equals}
+
+    def place(self, name: str) -> str:
+        """Return where a key, or a part of the configuration, is written."""
+        return self.places.get(name, f"{self.name}: {name}")
+
+
+def annotations_from_json(text: bytes, where: str) -> dict[str, str]:
+    """Return the flat object of strings in ``text``, as ``annotations --format json`` prints it.
+
+    Raises:
+        InputError: it is not JSON, or not such an object.
+    """
+    document = json_object(text, where)
+    for name, value in document.items():
+        if not isinstance(value, str):
+            raise InputError(
+                f"the value of {name!r} is not a string", where=where, remedy="give a flat object of strings"
+            )
+    return document
+
+
+def subject_from_json(text: bytes, where: str) -> Subject:
+    """Return the subject in a JSON file: annotations, an OCI image configuration, an image manifest; told by shape.
+
+    Raises:
+        InputError: it is none of these.
+    """
+    document = json_object(text, where)
+    if isinstance(document.get("rootfs"), dict) and isinstance(document.get("config", {}), dict):
+        return subject_from_config(document, where)
+    if "schemaVersion" in document:
+        annotations = document.get("annotations") or {}
+        return Subject(where, annotations=_strings(annotations, f"{where}: annotations"))
+    return Subject(where, annotations=annotations_from_json(text, where))
+
+
+def subject_from_config(
+    document: Mapping[str, Any],
+    name: str,
+    annotations: Mapping[str, str] | None = None,
+    reference: str = "",
+    referrers: tuple[Referrer, ...] | None = None,
+) -> Subject:
+    """Return the subject that an OCI image configuration (the whole blob) describes, with what lies around it.
+
+    Raises:
+        InputError: ``config`` or ``config.Labels`` are not objects of the specification's shape.
+    """
+    config = document.get("config") or {}
+    if not isinstance(config, dict):
+        raise InputError("config is not an object", where=name)
+    platform = {k: document[k] for k in ("os", "architecture", "variant") if isinstance(document.get(k), str)}
+    return Subject(
+        name,
+        annotations=annotations,
+        labels=_strings(config.get("Labels") or {}, f"{name}: config.Labels"),
+        config=config,
+        platform=platform,
+        reference=reference,
+        referrers=referrers,
+    )
+
+
+def json_object(text: bytes, where: str) -> dict[str, Any]:
+    """Return the JSON object in ``text``.
+
+    Raises:
+        InputError: it is larger than `INPUT_LIMIT`, no JSON, or no object.
+    """
+    if len(text) > INPUT_LIMIT:
+        raise InputError(f"is larger than {INPUT_LIMIT >> 20} MiB", where=where)
+    try:
+        document = json.loads(text)
+    except ValueError as error:  # UnicodeDecodeError and JSONDecodeError
+        raise InputError(f"is not JSON: {error}", where=where) from error
+    if not isinstance(document, dict):
+        raise InputError("is not a JSON object", where=where)
+    return document
+
+
+def _strings(value: object, where: str) -> dict[str, str]:
+    if not isinstance(value, dict) or not all(isinstance(v, str) for v in value.values()):
+        raise InputError("is not an object of strings", where=where)
+    return value

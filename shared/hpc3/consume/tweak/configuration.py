@@ -1,0 +1,53 @@
+"""What `hpc3 tweak` gives: files for an administrator, a command for a user, and what both should know."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+
+from .wiring import Wiring
+
+
+@dataclass(frozen=True)
+class File:
+    """A file to install: path below the root of the file system, text, whether it is run."""
+
+    path: str
+    text: str
+    executable: bool = False
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """What one engine is told.
+
+    Attributes:
+        engine: its name.
+        files: for an administrator (or, for EDF, the user); may be empty.
+        command: words of the command that runs the image; ``COMMAND`` stands for the software's own.
+        notes: for a person.
+    """
+
+    engine: str
+    files: tuple[File, ...]
+    command: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def command_line(self) -> str:
+        """The command as a POSIX shell reads it."""
+        return " ".join(_quoted(word) for word in self.command)
+
+
+def launched(wiring: Wiring, *command: str) -> tuple[str, ...]:
+    """Return a command as Slurm starts it: with the PMI flavour both sides speak, or once where there is no MPI."""
+    if not wiring.ranks:
+        return ("srun", "-N1", "-n1", *command)
+    return ("srun", *([f"--mpi={wiring.pmi}"] if wiring.pmi else []), *command)
+
+
+def _quoted(word: str) -> str:
+    # A variable at the start of a word is meant: the shell puts the user's own value there.
+    if word.startswith("$") and word[1:].isidentifier():
+        return f'"{word}"'
+    return shlex.quote(word)

@@ -1,0 +1,82 @@
+"""Names by which run-time dispatch shows: of imports, of functions compiled for a target, of whole libraries."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from functools import cache
+
+from hpc3.tables import rows
+
+#: Data or functions of other objects by which code learns the CPU's features: GCC's libgcc, glibc's loader.
+FEATURE_IMPORTS = frozenset({"__cpu_features2", "__cpu_model", "_dl_x86_cpu_features", "_rtld_global_ro"})
+FEATURE_FUNCTIONS = frozenset(
+    {
+        "__builtin_cpu_supports",
+        "__get_cpuid",
+        "__get_cpuid_max",
+        "__x86_get_cpu_features",
+        "__x86_get_cpuid_feature_leaf",
+        "_dl_x86_get_cpu_features",
+    }
+)
+#: Functions of the C and C++ libraries that never come back.
+FINAL_FUNCTIONS = frozenset(
+    {
+        "_Exit",
+        "_Unwind_Resume",
+        "__assert_fail",
+        "__chk_fail",
+        "__cxa_rethrow",
+        "__cxa_throw",
+        "__fortify_fail",
+        "__stack_chk_fail",
+        "_exit",
+        "_gfortran_stop_string",
+        "abort",
+        "exit",
+        "longjmp",
+        "quick_exit",
+    }
+)
+#: Names of functions compiled for a target: GCC's target_clones (``f.avx2.0``), OpenBLAS (``dgemm_kernel_HASWELL``).
+TARGET_NAME = re.compile(
+    # c, d, e: AVX, AVX2, AVX-512 in the vector function ABI, called by code compiled for them only (libmvec)
+    r"^_ZGV[cde][NM]|[._](sse[0-9_]*|opteron(_sse3)?|nano|ssse3|avx[0-9a-z_]*|fma[34]?|bmi2?|xop|aesni|evex[0-9a-z_]*|arch_[a-z0-9_-]+|x86[_-](64[_-])?v[234]|"
+    r"core2|nehalem|penryn|dunnington|sandybridge|ivybridge|haswell|broadwell|skylakex?|cooperlake|icelake[a-z_]*|"
+    r"cascadelake|sapphirerapids|atom|barcelona|bobcat|bulldozer|piledriver|steamroller|excavator|zen[0-9]*|znver[0-9])"
+    r"(?=$|[._IE])",  # I and E go on in a mangled C++ name
+    re.IGNORECASE,
+)
+#: glibc's list of its own IFUNC variants, for its tests: names each, calls none.
+LISTS = ("__libc_ifunc_impl_list",)
+#: Folders and names by which the loader, or a program, picks whole objects for a CPU.
+TARGET_FILE = re.compile(
+    r"/glibc-hwcaps/|/haswell/|/avx512_1/|[._-](avx2?|avx512[a-z]*|haswell|skylakex?|zen[0-9])\.so"
+)
+
+_SSE = ("sse3", "ssse3", "sse4_1", "sse4_2")
+_AVX = (*_SSE, "popcnt", "avx")
+#: Features that every processor with a feature has; only the chains that matter for vector code.
+IMPLIED = {
+    "avx": _AVX,
+    "avx2": _AVX,
+    "avx512f": (*_AVX, "avx2", "f16c", "fma"),
+    "fma": _AVX,
+    "sse4_1": _SSE[:3],
+    "sse4_2": _SSE,
+    "ssse3": _SSE[:2],
+}
+
+
+@cache
+def is_known_dispatcher(soname: str, path: str) -> bool:
+    """Whether an object is known to keep the CPU's features in memory and to branch on them (``dispatchers.json``)."""
+    names = (soname, posixpath.basename(path))
+    return any(re.fullmatch(row["sonames"], name) for row in rows("dispatchers") for name in names if name)
+
+
+@cache
+def is_chosen_whole(soname: str) -> bool:
+    """Whether a library holds nothing but code for a CPU, and another library asks before it calls it."""
+    return bool(soname) and any(row["whole"] and re.fullmatch(row["sonames"], soname) for row in rows("dispatchers"))

@@ -1,0 +1,267 @@
+"""Which CPU features x86-64 code uses, function by function, decoded with iced-x86.
+
+A first pass counts the instructions of interest; only objects with signs of run-time dispatch pay for a second one,
+which collects calls, pointers and variables for `dispatch`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+
+import iced_x86 as iced
+
+from .code import Code, Function
+
+#: iced's CPUID feature to archspec's name. Left out: what runs as an older instruction and traps nowhere (CET_IBT,
+#: CET_SS, MULTIBYTENOP, PREFETCHW, PAUSE, MPX, CLDEMOTE, XTEST), what only the loader and dispatchers use after asking
+#: (XSAVE and kin, RDTSCP), what every x86-64 processor since 2006 has (CMPXCHG16B), and what only works after a system
+#: call (PKU) or belongs to kernels.
+FEATURES: Mapping[str, str] = {
+    "ADX": "adx",
+    "AES": "aes",
+    "AMX_BF16": "amx_bf16",
+    "AMX_INT8": "amx_int8",
+    "AMX_TILE": "amx_tile",
+    "AVX": "avx",
+    "AVX2": "avx2",
+    "AVX512BW": "avx512bw",
+    "AVX512CD": "avx512cd",
+    "AVX512DQ": "avx512dq",
+    "AVX512ER": "avx512er",
+    "AVX512F": "avx512f",
+    "AVX512PF": "avx512pf",
+    "AVX512VL": "avx512vl",
+    "AVX512_BF16": "avx512_bf16",
+    "AVX512_BITALG": "avx512_bitalg",
+    "AVX512_FP16": "avx512_fp16",
+    "AVX512_IFMA": "avx512ifma",
+    "AVX512_VBMI": "avx512vbmi",
+    "AVX512_VBMI2": "avx512_vbmi2",
+    "AVX512_VNNI": "avx512_vnni",
+    "AVX512_VP2INTERSECT": "avx512_vp2intersect",
+    "AVX512_VPOPCNTDQ": "avx512_vpopcntdq",
+    "AVX_VNNI": "avx_vnni",
+    "BMI1": "bmi1",
+    "BMI2": "bmi2",
+    "CLFLUSHOPT": "clflushopt",
+    "CLWB": "clwb",
+    "CLZERO": "clzero",
+    "D3NOW": "3dnow",
+    "D3NOWEXT": "3dnowext",
+    "F16C": "f16c",
+    "FMA": "fma",
+    "FMA4": "fma4",
+    "FSGSBASE": "fsgsbase",
+    "GFNI": "gfni",
+    "LZCNT": "abm",
+    "MOVBE": "movbe",
+    "MOVDIR64B": "movdir64b",
+    "MOVDIRI": "movdiri",
+    "PCLMULQDQ": "pclmulqdq",
+    "POPCNT": "popcnt",
+    "RDPID": "rdpid",
+    "RDRAND": "rdrand",
+    "RDSEED": "rdseed",
+    "SHA": "sha_ni",
+    "SSE3": "sse3",
+    "SSE4A": "sse4a",
+    "SSE4_1": "sse4_1",
+    "SSE4_2": "sse4_2",
+    "SSSE3": "ssse3",
+    "TBM": "tbm",
+    "VAES": "vaes",
+    "VPCLMULQDQ": "vpclmulqdq",
+    "WAITPKG": "waitpkg",
+    "XOP": "xop",
+}
+#: TZCNT is BSF with a prefix: compilers emit it for the baseline on purpose, as both agree on every non-zero value.
+_HARMLESS_MNEMONICS = ("TZCNT",)
+
+_USES, _BROKEN, _ASKS = 1, 2, 4
+_MANY = 16
+_STRUCTURE = 64  # bytes behind an address that is handed on
+_BRANCHES, _LEAVES, _OPERANDS = 1, 2, 4
+
+
+@dataclass
+class FunctionUse:
+    """What one function does: instructions of interest counted by iced's code."""
+
+    function: Function
+    counts: dict[int, int] = field(default_factory=dict)
+    asks: bool = False
+
+    def features(self) -> dict[str, int]:
+        """Return how many instructions use each feature."""
+        found: dict[str, int] = {}
+        for code, number in self.counts.items():
+            for feature in features_of(code):
+                found[feature] = found.get(feature, 0) + number
+        return found
+
+
+@dataclass
+class References:
+    """Where one function leads: calls and jumps, addresses it takes, data it accesses; and whether it comes back."""
+
+    targets: list[int] = field(default_factory=list)
+    pointers: list[int] = field(default_factory=list)
+    accesses: list[int] = field(default_factory=list)
+    returns: bool = False
+
+
+def count_features(code: Code) -> list[FunctionUse]:
+    """Return the functions that use a feature beyond the baseline, or ask the CPU for its features.
+
+    A function with an invalid instruction is data, or damaged: it is no evidence and left out. In what is only guessed
+    to be a function data may lie beside code: there a few instructions are no evidence, many are.
+    """
+    table = _interest()
+    found = []
+    for function, data in bodies(code):
+        counts: dict[int, int] = {}
+        interest = 0
+        for instruction in iced.Decoder(64, data, ip=function.start):
+            opcode = instruction.code
+            kind = table[opcode]
+            if kind:
+                interest |= kind
+                counts[opcode] = counts.get(opcode, 0) + 1
+        if not interest or (interest & _BROKEN and not function.guessed):
+            continue
+        least = _MANY if interest & _BROKEN else 1
+        uses = {opcode: number for opcode, number in counts.items() if table[opcode] & _USES and number >= least}
+        asks = bool(interest & _ASKS) and not interest & _BROKEN
+        if uses or asks:
+            found.append(FunctionUse(function, uses, asks))
+    return found
+
+
+def references(code: Code, function: Function, data: bytes) -> References:
+    """Return where a function's instructions lead outside of itself."""
+    found = References()
+    low, high = function.start, function.end
+    table = _leads()
+    for instruction in iced.Decoder(64, data, ip=low):
+        kind = table[instruction.code]
+        if not kind:
+            continue
+        if kind & _BRANCHES:
+            target = instruction.near_branch_target
+            if not low <= target < high:
+                found.targets.append(target)
+                found.returns |= instruction.flow_control != iced.FlowControl.CALL  # a call in tail position
+            continue
+        if kind & _LEAVES:
+            found.returns = True
+        if instruction.is_ip_rel_memory_operand:
+            address = int(instruction.ip_rel_memory_address)
+        else:
+            address = data_address(code, instruction) if code.position_dependent else 0
+        if address:
+            (found.pointers if instruction.mnemonic == iced.Mnemonic.LEA else found.accesses).append(address)
+        elif code.position_dependent:
+            found.pointers.extend(_immediates(instruction))
+    found.returns |= not data
+    return found
+
+
+def written_variables(code: Code, function: Function, data: bytes) -> Iterator[tuple[int, int]]:
+    """Yield address and size of the variables that a function writes, or whose address it hands on."""
+    info = iced.InstructionInfoFactory()
+    for instruction in iced.Decoder(64, data, ip=function.start):
+        address = data_address(code, instruction)
+        if not address:
+            continue
+        if instruction.mnemonic == iced.Mnemonic.LEA:
+            yield address, _STRUCTURE
+        elif any(
+            used.access in (iced.OpAccess.WRITE, iced.OpAccess.READ_WRITE, iced.OpAccess.COND_WRITE)
+            for used in info.info(instruction).used_memory()
+        ):
+            yield address, 8
+
+
+def data_address(code: Code, instruction: iced.Instruction) -> int:
+    """Return the fixed address that an instruction's memory operand names; 0 where it has none."""
+    if instruction.is_ip_rel_memory_operand:
+        return int(instruction.ip_rel_memory_address)
+    if (
+        code.position_dependent
+        and instruction.memory_displ_size
+        and instruction.memory_base == iced.Register.NONE
+        and iced.OpKind.MEMORY in (instruction.op0_kind, instruction.op1_kind)
+    ):
+        return int(instruction.memory_displacement)
+    return 0
+
+
+def bodies(code: Code) -> Iterator[tuple[Function, bytes]]:
+    """Yield each function with its bytes."""
+    sections = sorted(code.sections)
+    number = 0
+    for function in code.functions:
+        while number + 1 < len(sections) and function.start >= sections[number + 1][0]:
+            number += 1
+        start, data = sections[number]
+        yield function, data[function.start - start : function.end - start]
+
+
+@cache
+def features_of(opcode: int) -> tuple[str, ...]:
+    """Return archspec's names of the features that an iced code needs beyond the x86-64 baseline."""
+    instruction = iced.Instruction()
+    instruction.code = opcode  # type: ignore[assignment]  # iced's enums are plain numbers at run time
+    if _mnemonics()[instruction.mnemonic] in _HARMLESS_MNEMONICS:
+        return ()
+    names = (_cpuid_names()[feature] for feature in instruction.cpuid_features())
+    return tuple(FEATURES[name] for name in names if name in FEATURES)
+
+
+@cache
+def _interest() -> list[int]:
+    codes = [value for name, value in vars(iced.Code).items() if isinstance(value, int) and not name.startswith("_")]
+    table = [0] * (max(codes) + 1)
+    for opcode in codes:
+        if features_of(opcode):
+            table[opcode] = _USES
+    table[iced.Code.INVALID] = _BROKEN
+    table[iced.Code.CPUID] = table[iced.Code.XGETBV] = _ASKS
+    return table
+
+
+@cache
+def _leads() -> list[int]:
+    """Return, by iced's code, what an instruction may lead by: a near branch, a way out, an operand in memory."""
+    names = {value: name for name, value in vars(iced.OpCodeOperandKind).items() if isinstance(value, int)}
+    table = [0] * len(_interest())
+    for opcode in range(len(table)):
+        instruction = iced.Instruction()
+        instruction.code = opcode  # type: ignore[assignment]  # iced's enums are plain numbers at run time
+        kinds = [names[kind] for kind in iced.OpCodeInfo(opcode).op_kinds()]  # type: ignore[arg-type]
+        if any(kind.startswith("BR64_") for kind in kinds):
+            table[opcode] = _BRANCHES
+        elif instruction.flow_control in (iced.FlowControl.RETURN, iced.FlowControl.INDIRECT_BRANCH):
+            table[opcode] = _LEAVES
+        elif any("MEM" in kind or kind in ("IMM32", "IMM32SEX64", "IMM64") for kind in kinds):
+            table[opcode] = _OPERANDS
+    return table
+
+
+@cache
+def _cpuid_names() -> dict[int, str]:
+    return {value: name for name, value in vars(iced.CpuidFeature).items() if isinstance(value, int)}
+
+
+@cache
+def _mnemonics() -> dict[int, str]:
+    return {value: name for name, value in vars(iced.Mnemonic).items() if isinstance(value, int)}
+
+
+def _immediates(instruction: iced.Instruction) -> Iterator[int]:
+    for operand in range(instruction.op_count):
+        kind = instruction.op_kind(operand)
+        if kind in (iced.OpKind.IMMEDIATE32, iced.OpKind.IMMEDIATE64, iced.OpKind.IMMEDIATE32TO64):
+            yield int(instruction.immediate(operand))

@@ -1,0 +1,24 @@
+"""Order of version numbers as vendors print them: ``535.104.05``, ``2.36``, ``6.1.0-13-amd64``."""
+
+from __future__ import annotations
+
+import re
+
+_NUMBERS = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9})*")
+
+
+def version_numbers(text: str) -> tuple[int, ...]:
+    """Return the leading dotted numbers of ``text``, without trailing zeros; ``()`` where it starts with none.
+
+    ``"535.104.05-1"`` gives ``(535, 104, 5)``; ``"12.0"`` and ``"12"`` are equal.
+    """
+    match = _NUMBERS.match(text)
+    numbers = [int(part) for part in match.group().split(".")] if match else []
+    while numbers and numbers[-1] == 0:
+        numbers.pop()
+    return tuple(numbers)
+
+
+def is_at_least(version: str, least: str) -> bool:
+    """Whether ``version`` is ``least`` or newer, by their dotted numbers."""
+    return version_numbers(version) >= version_numbers(least)
