@@ -252,7 +252,10 @@ def _add_fabric(facts: Facts, to: _Collected) -> None:
     else:
         to.add("communication.framework", ",".join(fabric.frameworks) or "none")
     to.add_list("communication.providers", fabric.providers)
-    to.add_list("communication.collectives", fabric.collectives)
+    collectives = (library.partition("@") for library in fabric.collectives)
+    to.add_list(
+        "communication.collectives", (f"{name}@{annotation_version(version)}" for name, _, version in collectives)
+    )
     to.add("libfabric.version", _dotted(fabric.libfabric, 4))
     to.add("ucx.version", _dotted(fabric.ucx, 4))
 

@@ -7,9 +7,14 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from hpc3.errors import InputError
 from unit.locks import COUNTS, environment_folder, name_of
+
+# A shared machine is slow now and then: that is no failure.
+settings.register_profile("hpc3", deadline=None)
+settings.load_profile("hpc3")
 
 Refused = Callable[..., AbstractContextManager[None]]
 

@@ -197,6 +197,11 @@ def test_fabric() -> None:
     assert (values["libfabric.version"], values["ucx.version"]) == ("2.3.1", "1.19.0")
 
 
+def test_collectives_at_a_git_version() -> None:
+    values = annotated(fabric=Known(Fabric((), collectives=("nccl@git.v2.21=2.21.5", "ucc@1.3")), HERE))
+    assert values["communication.collectives"] == "nccl@2.21.5+git.v2.21,ucc@1.3"
+
+
 def test_fabric_of_no_mpi_and_of_an_unknown_one() -> None:
     assert annotated(fabric=Known(Fabric(()), HERE))["communication.framework"] == "none"
     assert "communication.framework" not in annotated(fabric=Known(Fabric(None, ucx="1.19.0"), HERE))

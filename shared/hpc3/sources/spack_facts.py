@@ -20,7 +20,7 @@ from hpc3.facts import (
     Unknown,
 )
 from hpc3.tables import rows
-from hpc3.targets import family, features, is_generic, known_targets, least_common_target
+from hpc3.targets import family, is_generic, known_targets, least_common_target
 
 from .spack_communication import fabric_fact, mpi_fact, mpi_provider
 from .spack_gpu import gpu_fact
@@ -63,7 +63,7 @@ def facts_from_lock(
         manager=lock.manager,
         roots=tuple(_software_of(components[root.id]) for root in lock.roots),
         software=software,
-        target=_target(components, document),
+        target=_target(lock, components, document),
         mpi=mpi_fact(provider, components, document),
         fabric=fabric_fact(provider, components, document),
         gpu=gpu_fact(components, document),
@@ -118,8 +118,12 @@ def _variants(component: Component) -> str:
     return " ".join(("".join(flags), *values)).strip()
 
 
-def _target(components: Mapping[str, Component], document: str) -> Fact[CpuTarget]:
-    """Return the join over the built components of the runtime closure; build-only and external ones do not count."""
+def _target(lock: Lock, components: Mapping[str, Component], document: str) -> Fact[CpuTarget]:
+    """Return the join over the built components of the runtime closure; build-only and external ones do not count.
+
+    Its features are those that the lock lists: archspec's own list of them changes between its versions, and a recipe
+    must not change with the archspec of whoever writes it.
+    """
     example: dict[str, Component] = {}
     for component in components.values():
         if component.runtime and component.external is None:
@@ -138,7 +142,7 @@ def _target(components: Mapping[str, Component], document: str) -> Fact[CpuTarge
         raise _no_common_target(example, least, document)
     evidence = tuple(Evidence(document, component.id, "arch.target") for _, component in sorted(example.items()))
     name = least[0]
-    return Known(CpuTarget(name, is_generic(name), family(name), features(name)), evidence)
+    return Known(CpuTarget(name, is_generic(name), family(name), lock.features.get(name, ())), evidence)
 
 
 def _no_common_target(example: Mapping[str, Component], least: tuple[str, ...], document: str) -> InputError:

@@ -64,6 +64,7 @@ class Lock:
         manager: Spack's version and, where it ran from git, its commit.
         roots: in the file's order, each hash once; those of included environments follow.
         components: every node that the roots reach, by hash, sorted by (name, version, hash).
+        features: CPU features by target, as the lock lists them; generic targets have none in it.
     """
 
     digest: str
@@ -71,6 +72,7 @@ class Lock:
     manager: Manager
     roots: tuple[Root, ...]
     components: Mapping[str, Component]
+    features: Mapping[str, tuple[str, ...]]
 
 
 def lock_from_bytes(data: bytes, document: str = "spack.lock", picks: Iterable[str] = ()) -> Lock:
@@ -98,6 +100,7 @@ def lock_from_bytes(data: bytes, document: str = "spack.lock", picks: Iterable[s
         manager=_manager(raw, place),
         roots=chosen,
         components=_reached(components, [root.id for root in chosen]),
+        features=_features(nodes),
     )
 
 
@@ -183,6 +186,17 @@ def _target(arch: Mapping[str, Any], place: Place) -> str:
     if isinstance(target, dict):
         return get_text(target, "name", place / "target", _WORD)
     return as_text(target, place / "target", _WORD)
+
+
+def _features(nodes: _Nodes) -> Mapping[str, tuple[str, ...]]:
+    found: dict[str, tuple[str, ...]] = {}
+    for node, place in nodes.values():
+        target = node["arch"]["target"]
+        if isinstance(target, dict) and target["name"] not in found:
+            at = place / "arch" / "target" / "features"
+            listed = get_list(target, "features", place / "arch" / "target", default=())
+            found[target["name"]] = tuple(sorted(as_text(name, at / index, _WORD) for index, name in enumerate(listed)))
+    return found
 
 
 def _external(node: Mapping[str, Any], place: Place) -> External | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from hpc3.errors import InputError
@@ -9,6 +10,9 @@ from hpc3.errors import InputError
 #: Values of a document with its aliases expanded. An alias costs nothing to read, but all that it stands for when a
 #: mapping is merged (``<<``), printed or walked: nine lines can stand for a billion values.
 _VALUES = 200_000
+
+#: Levels of nesting. Older builds of PyYAML's C reader have no limit of their own and crash with the process.
+_DEPTH = 100
 
 #: Python converts no longer number in sensible time.
 _DIGITS = 4300
@@ -29,7 +33,9 @@ def load_yaml(data: bytes, name: str) -> object:
 
     try:
         # The C reader is ten times as fast, and as safe, where PyYAML was built with it.
-        loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)(data)
+        reader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+        _check_depth(yaml.parse(data, Loader=reader), name)
+        loader = reader(data)
         try:
             node = loader.get_single_node()
             if node is None:
@@ -42,11 +48,20 @@ def load_yaml(data: bytes, name: str) -> object:
         mark = getattr(error, "problem_mark", None)
         place = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
         raise InputError(f"is not YAML: {place}{getattr(error, 'problem', None) or error}", where=name) from error
-    except RecursionError as error:
-        raise InputError("is nested too deeply", where=name) from error
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         # PyYAML's constructors trust that a value is what its tag or its look says: 2024-99-99, !!bool x.
         raise InputError("is not YAML: a value is not what its tag or its form says", where=name) from error
+
+
+def _check_depth(events: Iterable[Any], name: str) -> None:
+    """Raise where a document is nested too deeply; its events come one by one, without recursion."""
+    import yaml
+
+    depth = 0
+    for event in events:
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > _DEPTH:
+            raise InputError(f"is nested too deeply: over {_DEPTH} levels", where=name)
 
 
 def _check(node: Any, name: str) -> None:

@@ -6,7 +6,7 @@ import subprocess
 from collections.abc import Sequence
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hpc3.recipe.dockerfile import label_instruction, render_dockerfile
@@ -198,6 +198,7 @@ def test_names_that_no_line_can_hold(name: str, refused: Refused) -> None:
         render_dockerfile(plan(Copy("x", (name,), "/x/")))
 
 
+@settings(max_examples=40, deadline=None)  # each starts a shell
 @given(st.lists(LINE.map(lambda line: line.replace("\t", " ")), max_size=5))
 def test_run_is_one_instruction_whatever_its_words_are(words: list[str]) -> None:
     printable = [word for word in words if all(ord(c) >= 32 and ord(c) != 127 for c in word)]
@@ -209,6 +210,7 @@ def test_run_is_one_instruction_whatever_its_words_are(words: list[str]) -> None
     assert out.decode("utf-8") == "\n".join(printable) + "\n"
 
 
+@settings(max_examples=40, deadline=None)  # each starts a shell
 @given(
     st.lists(LINE.filter(lambda line: all(ord(c) >= 32 and ord(c) != 127 for c in line)), min_size=1, max_size=5),
     st.booleans(),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hpc3.recipe.plan import Run, Shell, Write
@@ -22,12 +22,14 @@ def sh(script: str) -> str:
     return subprocess.run(["/bin/sh", "-c", script], capture_output=True, check=True, text=True).stdout
 
 
+@settings(max_examples=40, deadline=None)  # each starts a shell
 @given(st.lists(WORD, min_size=1, max_size=8))
 def test_words_come_out_as_they_went_in(words: list[str]) -> None:
     statement = ("printf", Shell("'<%s>'"), *words)
     assert sh(statement_text(statement)) == "".join(f"<{word}>" for word in words)
 
 
+@settings(max_examples=40, deadline=None)  # each starts a shell
 @given(WORD)
 def test_variables_come_out_as_they_went_in(value: str) -> None:
     run = Run("x", (Shell('printf %s "${v}"'),), variables={"v": value})
