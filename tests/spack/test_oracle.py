@@ -175,16 +175,13 @@ def test_two_mpis_are_told_apart_by_root(any_spack: Spack, answers: dict[Path, M
         assert len(found - {"none"}) == len(spack_says["mpi"])
 
 
-def test_licences_and_features_are_spacks_own(spack: Spack, answers: dict[Path, Mapping[str, Any]]) -> None:
+def test_licences_are_spacks_own(spack: Spack, answers: dict[Path, Mapping[str, Any]]) -> None:
     """A package states one licence for a version: ours is that, or says that SPDX does not have it."""
     compared = 0
     for folder, spack_says in answers.items():
         result = spack.run("hpc3", "facts", str(folder), "--root", f"/{spack_says['roots'][0]}", "--quiet")
         assert result.returncode == 0, result.stderr
-        facts = by_hash(result.stdout)
-        target, components = facts["target"]["value"], facts["components"]
-        # Compared here, where both have Spack's archspec: the table changes from one archspec to the next.
-        assert target.get("features", []) == spack_says["features"][target["name"]], folder.name
+        components = by_hash(result.stdout)["components"]
         for id_ in components.keys() & spack_says["licences"].keys():
             texts = spack_says["licences"][id_]
             ours = components[id_].get("metadata", {}).get("license", "")
