@@ -10,12 +10,12 @@ from hpc3.request import SpackRequest
 from hpc3.vocabulary import OCI_PREFIX, PREFIX, is_reserved
 
 from .documentation import documentation_beside
-from .documents import read_document
+from .documents import Place, as_object, read_document
 from .source import Source
 from .spack_facts import facts_from_lock
 from .spack_files import environment_document
 from .spack_lock import Lock, lock_from_bytes
-from .spack_manifest import request_from_manifest
+from .spack_manifest import asked_packages, package_name, request_from_manifest
 from .spack_metadata import METADATA_LIMIT, METADATA_NAME, SpackMetadata, metadata_from_bytes
 from .yaml_document import load_yaml
 
@@ -53,7 +53,9 @@ def environment_source(
     manifest = environment_document(folder, "spack.yaml", _MANIFEST_LIMIT)
     request = None
     if manifest is not None:
-        request = request_from_manifest(load(manifest, "spack.yaml"), folder)
+        document = load(manifest, "spack.yaml")
+        request = request_from_manifest(document, folder)
+        _check_lock(document, lock, lock_path.name)
     metadata = metadata or _metadata(folder, lock)
     return Source(
         facts=facts_from_lock(
@@ -67,6 +69,21 @@ def environment_source(
         metadata=metadata,
         files={"spack.lock": data},
     )
+
+
+def _check_lock(document: object, lock: Lock, name: str) -> None:
+    """Raise where ``spack.yaml`` asks for a package that no root of the lock was asked for as.
+
+    Whether constraints changed, only Spack can tell; a build with an older lock is stopped by the recipe in any case.
+    """
+    held = {package_name(spec) for spec in lock.specs}
+    new = [name for name in asked_packages(as_object(document, Place("spack.yaml"))) if name not in held]
+    if new:
+        raise InputError(
+            f"is older than spack.yaml, which asks for {', '.join(new)}",
+            where=name,
+            remedy="concretize again: spack -e . concretize",
+        )
 
 
 def _metadata(folder: Path, lock: Lock) -> SpackMetadata | None:

@@ -65,6 +65,7 @@ class Lock:
         roots: in the file's order, each hash once; those of included environments follow.
         components: every node that the roots reach, by hash, sorted by (name, version, hash).
         features: CPU features by target, as the lock lists them; generic targets have none in it.
+        specs: what the user wrote for every root, picked or not.
     """
 
     digest: str
@@ -73,6 +74,7 @@ class Lock:
     roots: tuple[Root, ...]
     components: Mapping[str, Component]
     features: Mapping[str, tuple[str, ...]]
+    specs: tuple[str, ...]
 
 
 def lock_from_bytes(data: bytes, document: str = "spack.lock", picks: Iterable[str] = ()) -> Lock:
@@ -101,6 +103,7 @@ def lock_from_bytes(data: bytes, document: str = "spack.lock", picks: Iterable[s
         roots=chosen,
         components=_reached(components, [root.id for root in chosen]),
         features=_features(nodes),
+        specs=tuple(root.spec for root in roots),
     )
 
 

@@ -224,8 +224,19 @@ def _warnings(environment: Mapping[str, Any], container: Mapping[str, Any]) -> l
     return said
 
 
-def spec_list(document: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return the plain specs of a parsed ``spack.yaml``, as written; matrices and references are left out."""
-    place = Place("spack.yaml")
-    specs = get_list(_section(document, "spack", place), "specs", place / "spack", default=())
-    return tuple(as_text(spec, place / "spack" / "specs", _LINE) for spec in specs if isinstance(spec, str))
+def asked_packages(document: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the names that the plain specs of a parsed ``spack.yaml`` begin with, in order.
+
+    Matrices, references to definitions and anonymous specs are left out: only Spack can tell what they ask for.
+    """
+    place = Place("spack.yaml") / "spack"
+    specs = get_list(_section(document, "spack", Place("spack.yaml")), "specs", place, default=())
+    plain = [as_text(spec, place / "specs" / index, _LINE) for index, spec in enumerate(specs) if isinstance(spec, str)]
+    names = (package_name(spec) for spec in plain)
+    return tuple(name for name in names if name)
+
+
+def package_name(spec: str) -> str:
+    """Return the name that a spec begins with, without its namespace; empty where it begins with none."""
+    match = re.match(r"(?:[A-Za-z0-9_-]+\.)*([A-Za-z0-9_][A-Za-z0-9_-]*)", spec)
+    return match.group(1) if match else ""

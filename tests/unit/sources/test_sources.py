@@ -127,3 +127,9 @@ def test_where_the_folder_lies_changes_nothing(tmp_path: Path) -> None:
     copy = tmp_path / "elsewhere"
     shutil.copytree(COMMITTED / "v1.1.0" / "mpi-hello", copy)
     assert read_source(copy) == read_source(COMMITTED / "v1.1.0" / "mpi-hello")
+
+
+def test_lock_that_is_older_than_the_manifest(folder: Path, refused: Refused) -> None:
+    (folder / "spack.yaml").write_text("spack: {specs: [app, 'builtin.other@2 ^app']}\n")
+    with refused("spack.lock", "older than spack.yaml, which asks for other", "concretize again"):
+        read_source(folder)

@@ -9,7 +9,7 @@ import pytest
 
 from hpc3.errors import InputError
 from hpc3.request import GitSource, Images, Mirror, OsPackages, SpackRequest
-from hpc3.sources.spack_manifest import request_from_manifest, spec_list
+from hpc3.sources.spack_manifest import asked_packages, package_name, request_from_manifest
 from hpc3.sources.yaml_document import load_yaml
 from unit.conftest import Refused
 from unit.mutations import mutations
@@ -339,56 +339,23 @@ def test_any_wrong_value_anywhere(folder: Path) -> None:
     assert outcomes == {True, False}
 
 
-def test_spec_list() -> None:
-    document = {"spack": {"specs": ["a", {"matrix": [["b"]]}, "$c", "d ^e"]}}
-    assert spec_list(document) == ("a", "$c", "d ^e")
-
-
 @pytest.mark.parametrize(
-    ("data", "word"),
+    ("spec", "name"),
     [
-        (b"spack: [", "line "),
-        (b"spack:\n\t- a", "line 2"),
-        (b"a: &a [*a]", "itself"),
-        (b"a: !!python/object/apply:os.system [id]", "line 1"),
-        (b"\x00", "is not YAML"),
-        (b"\xff\xfe\xff", "is not YAML"),
-        (b"a: b: c", "line 1"),
-        (b"a: *b", "line 1"),
-        (b"- a\n---\n- b", "is not YAML"),
-        (b"a: 2024-99-99", "is not YAML"),
-        (b"a: !!timestamp x", "is not YAML"),
-        (b"a: !!bool x", "is not YAML"),
-        (b"a: !!int x", "is not YAML"),
-        (b"a: !!float x", "is not YAML"),
-        (b"? [a]\n: b", "is not YAML"),
-        (b"a: " + b"[" * 500_000, "nest"),
-        (b"- " * 200_000, "nest"),
-        (b"{a: " * 101 + b"b" + b"}" * 101, "nested too deeply"),
-        (b"a: " + b"9" * 1_000_000, "is not YAML"),
+        ("gromacs+mpi ^openmpi", "gromacs"),
+        ("builtin.zlib@1.3", "zlib"),
+        ("py-torch", "py-torch"),
+        ("7zip", "7zip"),
+        ("+mpi", ""),
+        ("%gcc", ""),
+        ("$definitions", ""),
+        ("", ""),
     ],
-    ids=lambda value: ascii(value[:12]),
 )
-def test_no_yaml(data: bytes, word: str, refused: Refused) -> None:
-    with refused("spack.yaml: ", word):
-        load_yaml(data, "spack.yaml")
+def test_package_name(spec: str, name: str) -> None:
+    assert package_name(spec) == name
 
 
-def test_plain_yaml() -> None:
-    assert load_yaml(b"", "spack.yaml") is None
-    assert load_yaml(b"a: &x {b: 1}\nc: {<<: *x, d: *x}", "spack.yaml") == {"a": {"b": 1}, "c": {"b": 1, "d": {"b": 1}}}
-
-
-def bomb(levels: int, *, merge: bool) -> bytes:
-    lines = ["a0: &a0 {k: v}" if merge else "a0: &a0 [x, x]"]
-    for i in range(levels):
-        names = ", ".join([f"*a{i}"] * 10)
-        lines.append(f"a{i + 1}: &a{i + 1} {{<<: [{names}]}}" if merge else f"a{i + 1}: &a{i + 1} [{names}]")
-    return "\n".join(lines).encode()
-
-
-@pytest.mark.parametrize("merge", [False, True])
-def test_billion_laughs_are_refused(merge: bool, refused: Refused) -> None:
-    """Aliases cost nothing when they are read, but all of it when they are merged, printed or walked."""
-    with refused("spack.yaml", "aliases"):
-        load_yaml(bomb(12, merge=merge), "spack.yaml")
+def test_asked_packages_are_those_of_plain_specs() -> None:
+    document = {"spack": {"specs": ["a@1", {"matrix": [["b"]]}, "$c", "d ^e"]}}
+    assert asked_packages(document) == ("a", "d")
