@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from hpc3.errors import InputError
 from unit.locks import COUNTS, environment_folder, name_of
 
-# A shared machine is slow now and then: that is no failure.
-settings.register_profile("hpc3", deadline=None)
+# A shared machine is slow now and then: that is no failure. CI tries the same examples each time, so that what it says
+# can be repeated; new ones are looked for wherever else the tests run.
+settings.register_profile(
+    "hpc3", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize="CI" in os.environ
+)
 settings.load_profile("hpc3")
 
 Refused = Callable[..., AbstractContextManager[None]]
