@@ -74,6 +74,8 @@ def annotations_for(facts: Facts) -> Annotations:
     """
     collected = _Collected()
     collected.values.update(_BY_CONSTRUCTION)
+    if facts.manager.name == "easybuild":  # its images keep the modules, and Lmod to load them with
+        collected.values[key("userland.modules")] = "lmod"
     for name in ONLY_THE_IMAGE:
         collected.missing[name] = "only the built image can tell; 'hpc3 apply' fills it in"
     _add_software(facts, collected)

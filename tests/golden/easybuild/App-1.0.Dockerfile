@@ -86,6 +86,7 @@ RUN mkdir -p /usr/share/hpc3 \
     ' "org.supercontainers.software.version": "1.0",' \
     ' "org.supercontainers.ucx.version": "1.19.0",' \
     ' "org.supercontainers.userland.entrypoint": "none",' \
+    ' "org.supercontainers.userland.modules": "lmod",' \
     ' "org.supercontainers.userland.profile": "/etc/profile.d/zz-hpc3.sh",' \
     ' "org.supercontainers.userland.shell": "/bin/bash"' \
     '}' > /usr/share/hpc3/annotations.json
