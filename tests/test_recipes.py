@@ -54,3 +54,9 @@ def test_linters_pass(recipe: Path) -> None:
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.name)
 def test_readme_is_short(recipe: Path) -> None:
     assert len((recipe / "README.md").read_text("utf-8").splitlines()) <= 12
+
+
+@pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.name)
+def test_recipe_keeps_the_contract(recipe: Path) -> None:
+    result = hpc3("validate", "--strict", str(recipe / "Dockerfile"))
+    assert result.returncode == 0, result.stdout
