@@ -38,7 +38,7 @@ def environment_folder() -> Path:
     return Path(active.path) if active is not None else Path.cwd()
 
 
-def read_with_spack(path: Path, picks: Sequence[str] = ()) -> Source:
+def read_with_spack(path: Path, picks: Sequence[str] = (), *, quiet: bool = False) -> Source:
     """Read a source; where it is an environment, ask Spack for what its lock does not hold.
 
     Raises:
@@ -48,7 +48,7 @@ def read_with_spack(path: Path, picks: Sequence[str] = ()) -> Source:
     if path.name == "spack.yaml":
         path = path.parent
     if path.is_dir():
-        return _read_environment(path, picks)
+        return _read_environment(path, picks, quiet=quiet)
     if path.suffix == ".lock":
         return environment_source(path, picks, load_yaml)
     return read_source(path, picks)
@@ -87,7 +87,7 @@ def concretize(path: Path) -> None:
         command.concretize(parser, parser.parse_args([]))
 
 
-def _read_environment(folder: Path, picks: Sequence[str]) -> Source:
+def _read_environment(folder: Path, picks: Sequence[str], *, quiet: bool) -> Source:
     if not (folder / "spack.yaml").is_file():
         raise InputError(
             "there is no spack.yaml",
@@ -107,11 +107,11 @@ def _read_environment(folder: Path, picks: Sequence[str]) -> Source:
         roots = [root for _, root in environment.concretized_specs()]
         answer = ask_spack(roots, source.facts.digest)
     for warning in answer.warnings:
-        talk(warning)
+        talk(warning, quiet=quiet)
     try:
         write_product(metadata_document(answer.metadata), str(folder / METADATA_NAME))
     except InputError as error:
-        talk(f"{error}: Spack will be asked again the next time")
+        talk(f"{error}: Spack will be asked again the next time", quiet=quiet)
     return environment_source(folder, picks, load_yaml, answer.metadata)
 
 

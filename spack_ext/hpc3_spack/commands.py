@@ -9,14 +9,10 @@ from __future__ import annotations
 
 import argparse
 import importlib
-from collections.abc import Callable, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from functools import partial
 
 from .compat import tty
-
-if TYPE_CHECKING:
-    from hpc3.sources.source import Source
 
 #: Verbs of hpc3 that Spack offers too: those that read an environment.
 _VERBS = ("facts", "annotations", "containerize", "sbom")
@@ -27,28 +23,39 @@ _ENVIRONMENT = object()
 
 def configure_containerize(parser: argparse.ArgumentParser) -> None:
     """Add ``--annotate`` and what goes with it to the parser of Spack's ``containerize``."""
-    from hpc3.cli.recipe_arguments import add_recipe_arguments
-    from hpc3.cli.source_arguments import add_product_arguments
-
     parser.add_argument(
         "--annotate",
         action="store_true",
         help="write a conformant, annotated recipe from spack.lock (hpc3); the options below go with it",
     )
+    _add_annotate_options(parser)
+
+
+def _add_annotate_options(parser: argparse.ArgumentParser) -> None:
+    from hpc3.cli.recipe_arguments import add_recipe_arguments
+    from hpc3.cli.source_arguments import add_product_arguments
+
     add_product_arguments(parser)
     add_recipe_arguments(parser)
     _add_concretize(parser)
 
 
+def _given_options(args: argparse.Namespace) -> list[str]:
+    """Return which of the options that go with ``--annotate`` are on a command line."""
+    parser = argparse.ArgumentParser(add_help=False)
+    _add_annotate_options(parser)
+    defaults = vars(parser.parse_args([]))
+    return [f"--{name.replace('_', '-')}" for name, default in defaults.items() if getattr(args, name) != default]
+
+
 def run_containerize(args: argparse.Namespace, run_own: Callable[[], int | None]) -> int | None:
     """Run ``spack containerize``: Spack's own, or with ``--annotate`` ours."""
     if not args.annotate:
-        names = ("root", "output", "format", "check", "external", "concretize_in_build", "concretize")
-        given = ", ".join(f"--{name.replace('_', '-')}" for name in names if getattr(args, name))
+        given = ", ".join(_given_options(args))
         return _complain(f"{given}: only with --annotate", 2) if given else run_own()
     if args.list_os or args.last_stage != "final":
         return _complain("--list-os and --last-stage are Spack's own: they do not go with --annotate", 2)
-    args.source, args.read_source, args.quiet = _ENVIRONMENT, _read_with_spack, False
+    args.source, args.quiet = _ENVIRONMENT, False
     return _run("containerize", args)
 
 
@@ -60,7 +67,7 @@ def configure_hpc3(parser: argparse.ArgumentParser) -> None:
     for name in _VERBS:
         verb = verbs.add_parser(name, help=VERBS[name], description=f"{VERBS[name]}.")
         verb.add_argument("--quiet", action="store_true", help="say nothing on stderr but errors")
-        verb.set_defaults(source=_ENVIRONMENT, read_source=_read_with_spack)
+        verb.set_defaults(source=_ENVIRONMENT)
         importlib.import_module(f"hpc3.cli.{name}").configure(verb)
         _add_concretize(verb)
     what = "what of hpc3 is wired into this Spack, what is not, and how to mend it"
@@ -84,12 +91,6 @@ def _add_concretize(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _read_with_spack(path: Path, picks: Sequence[str]) -> Source:
-    from .adapter import read_with_spack
-
-    return read_with_spack(path, picks)
-
-
 def _run(verb: str, args: argparse.Namespace) -> int:
     from hpc3.cli.main import guarded
 
@@ -100,6 +101,7 @@ def _run(verb: str, args: argparse.Namespace) -> int:
             args.source = adapter.environment_folder()
         if args.concretize:
             adapter.concretize(args.source)
+        args.read_source = partial(adapter.read_with_spack, quiet=args.quiet)
         code: int = importlib.import_module(f"hpc3.cli.{verb}").run(args)
         return code
 

@@ -4,7 +4,7 @@
 #   . "$(spack python -c 'import hpc3_spack; print(hpc3_spack.COMPLETION_PATH)')"
 
 _spack_containerize() {
-    SPACK_COMPREPLY="-h --help --list-os --last-stage --annotate --root -o --output --format --check --external --concretize-in-build --concretize"
+    SPACK_COMPREPLY="-h --help --list-os --last-stage --annotate --root -o --output --format --check --external --image --concretize-in-build --concretize"
 }
 
 _spack_hpc3() {
@@ -25,7 +25,7 @@ _spack_hpc3_annotations() {
 }
 
 _spack_hpc3_containerize() {
-    SPACK_COMPREPLY="-h --help --quiet --root -o --output --format --check --external --concretize-in-build --concretize"
+    SPACK_COMPREPLY="-h --help --quiet --root -o --output --format --check --external --image --concretize-in-build --concretize"
 }
 
 _spack_hpc3_sbom() {

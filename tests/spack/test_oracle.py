@@ -43,7 +43,10 @@ def providers(specs, virtual, flag):
             if virtual in edge.virtuals and edge.depflag & flag}
 
 def licences(spec):
-    stated = getattr(spack.repo.PATH.get_pkg_class(spec.fullname), "licenses", {})
+    try:
+        stated = getattr(spack.repo.PATH.get_pkg_class(spec.fullname), "licenses", {})
+    except spack.repo.UnknownPackageError:  # a lock of a newer Spack
+        stated = {}
     return sorted(text for when, text in stated.items() if spec.satisfies(when))
 
 def answer(folder):
