@@ -104,7 +104,8 @@ def _encoded_field(value: object) -> str:
 def _products(source: Source) -> dict[str, Callable[[], str]]:
     from hpc3.annotations import annotations_for
     from hpc3.containerize import RecipeOptions, annotations_json, recipe_from_source
-    from hpc3.sbom import cyclonedx_sbom, spdx_sbom
+    from hpc3.sbom.cyclonedx import cyclonedx_sbom
+    from hpc3.sbom.spdx import spdx_sbom
 
     return {
         "annotations.json": lambda: annotations_json(annotations_for(source.facts)),

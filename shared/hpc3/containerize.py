@@ -9,14 +9,12 @@ from dataclasses import dataclass, field
 from .annotations import Annotations, annotations_for
 from .errors import InputError, UsageError
 from .facts import Manager
-from .recipe.apptainer import render_definition
-from .recipe.dockerfile import render_dockerfile
-from .recipe.easybuild import EasyBuildPlanInput, plan_easybuild_image
 from .recipe.plan import Plan
-from .recipe.spack import SpackPlanInput, plan_spack_image
 from .request import EasyBuildRequest, GitSource, Images, SpackRequest
-from .sbom import cyclonedx_sbom
+from .sbom.cyclonedx import cyclonedx_sbom
 from .sources.source import Source
+
+# Planners and renderers are imported where they are called: a run needs one of each, and the others' import shows.
 
 #: What ``container:format`` of ``spack.yaml`` calls the formats.
 _FORMATS = {"docker": "docker", "singularity": "apptainer"}
@@ -74,11 +72,22 @@ def recipe_from_source(source: Source, options: RecipeOptions) -> Recipe:
     else:
         plan, own_format = _spack_plan(source, source.request, annotations, options), source.request.format
         notes = tuple(_notes(source.facts.manager, source.request.images, options))
-    render = render_definition if (options.format or _FORMATS[own_format]) == "apptainer" else render_dockerfile
-    return Recipe(render(plan), annotations, notes)
+    return Recipe(_rendered(plan, options.format or _FORMATS[own_format]), annotations, notes)
+
+
+def _rendered(plan: Plan, form: str) -> str:
+    if form == "apptainer":
+        from .recipe.apptainer import render_definition
+
+        return render_definition(plan)
+    from .recipe.dockerfile import render_dockerfile
+
+    return render_dockerfile(plan)
 
 
 def _spack_plan(source: Source, request: SpackRequest, annotations: Annotations, options: RecipeOptions) -> Plan:
+    from .recipe.spack import SpackPlanInput, plan_spack_image
+
     roots = tuple(component.id for component in source.facts.components.values() if component.root)
     return plan_spack_image(
         SpackPlanInput(
@@ -98,6 +107,8 @@ def _spack_plan(source: Source, request: SpackRequest, annotations: Annotations,
 def _easybuild_plan(
     source: Source, request: EasyBuildRequest, annotations: Annotations, options: RecipeOptions
 ) -> Plan:
+    from .recipe.easybuild import EasyBuildPlanInput, plan_easybuild_image
+
     return plan_easybuild_image(
         EasyBuildPlanInput(
             facts=source.facts,

@@ -7,7 +7,8 @@ import os
 import re
 
 from hpc3.errors import UsageError
-from hpc3.sbom import cyclonedx_sbom, spdx_sbom
+from hpc3.sbom.cyclonedx import cyclonedx_sbom
+from hpc3.sbom.spdx import spdx_sbom
 
 from .output import write_product
 from .source_arguments import add_source_arguments, source_from_arguments

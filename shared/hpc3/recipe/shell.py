@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import bz2
 import shlex
-import textwrap
 
 from hpc3.errors import InputError
 
@@ -58,7 +57,7 @@ def write_lines(write: Write) -> list[str]:
         packed = base64.b64encode(bz2.compress(write.content)).decode("ascii")
         return [
             f"mkdir -p {folder}",
-            _printed("%s", textwrap.wrap(packed, _PACKED_WIDTH)) + f"{CONTINUED}    | base64 -d | bzip2 -d > {target}",
+            _printed("%s", _cut(packed, _PACKED_WIDTH)) + f"{CONTINUED}    | base64 -d | bzip2 -d > {target}",
         ]
     text = write.content.decode("utf-8")
     assert text.endswith("\n"), "what is written as text are whole lines"
@@ -84,6 +83,10 @@ def write_steps(write: Write, limit: int) -> list[list[str]]:
         *steps,
         [f"base64 -d {pieces} | bzip2 -d > {target}", f"rm {pieces}"],
     ]
+
+
+def _cut(text: str, width: int) -> list[str]:
+    return [text[start : start + width] for start in range(0, len(text), width)]
 
 
 def _printed(form: str, words: list[str]) -> str:

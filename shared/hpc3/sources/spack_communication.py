@@ -149,7 +149,8 @@ def _pmi(provider: Component, components: Mapping[str, Component]) -> tuple[str,
         if row["package"] == provider.name and holds_for(row, provider.version) and _has_variant(provider, row):
             found.update(row["pmi"])
     if "pmix" in found:
-        reached = closure(components, [provider.id], RUNTIME_EDGES)
+        edges = {id_: component.dependencies for id_, component in components.items()}
+        reached = closure(edges, [provider.id], RUNTIME_EDGES)
         version = _single_version(_of_role({id_: components[id_] for id_ in reached}, ("pmix",)))
         if version.split(".")[0].isdigit():
             found.discard("pmix")

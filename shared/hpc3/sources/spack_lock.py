@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -93,16 +93,17 @@ def lock_from_bytes(data: bytes, document: str = "spack.lock", picks: Iterable[s
     raw = parse_json_object(data, place)
     version = _lockfile_version(raw, place)
     nodes, roots = _merge_included(raw, place)
-    components = {hash_: _component(hash_, node, at) for hash_, (node, at) in nodes.items()}
-    _check_edges(components, nodes)
-    chosen = _pick_roots(roots, components, tuple(picks), place)
+    edges = {hash_: _dependencies(node, at) for hash_, (node, at) in nodes.items()}
+    _check_edges(edges, nodes)
+    chosen = _pick_roots(roots, nodes, tuple(picks), place)
+    components = _components(nodes, edges, [root.id for root in chosen])
     return Lock(
         digest="sha256:" + hashlib.sha256(data).hexdigest(),
         version=version,
         manager=_manager(raw, place),
         roots=chosen,
-        components=_reached(components, [root.id for root in chosen]),
-        features=_features(nodes),
+        components=components,
+        features=_features(nodes, components),
         specs=tuple(root.spec for root in roots),
     )
 
@@ -137,7 +138,7 @@ def _merge_included(raw: Mapping[str, Any], place: Place) -> tuple[_Nodes, list[
     The keys of ``include_concrete`` are paths of the build host: they are never shown.
     """
     nodes: _Nodes = {}
-    roots: list[Root] = []
+    roots: dict[str, Root] = {}
     pending = [(raw, place)]
     while pending:
         environment, at = pending.pop(0)
@@ -148,18 +149,33 @@ def _merge_included(raw: Mapping[str, Any], place: Place) -> tuple[_Nodes, list[
             root_place = at / "roots" / index
             entry = as_object(root, root_place)
             found = Root(get_text(entry, "hash", root_place, _HASH), get_text(entry, "spec", root_place, _TEXT))
-            if all(found.id != known.id for known in roots):
-                roots.append(found)
+            roots.setdefault(found.id, found)
         included = as_object(environment.get("include_concrete", {}), at / "include_concrete")
         for index, (_, inner) in enumerate(sorted(included.items())):
             inner_place = at / "include_concrete" / index
             pending.append((as_object(inner, inner_place), inner_place))
     if not roots:
         raise (place / "roots").error("the environment has no roots", "add specs and run 'spack concretize'")
-    return nodes, roots
+    return nodes, list(roots.values())
 
 
-def _component(hash_: str, node: Mapping[str, Any], place: Place) -> Component:
+_Edges = Mapping[str, tuple[Dependency, ...]]
+
+
+def _components(nodes: _Nodes, edges: _Edges, roots: list[str]) -> Mapping[str, Component]:
+    """Return the components that the roots reach, each made once, when it is known what it is to them."""
+    runtime = closure(edges, roots, RUNTIME_EDGES)
+    is_root = frozenset(roots)
+    found = [
+        _component(hash_, *nodes[hash_], edges[hash_], runtime=hash_ in runtime, root=hash_ in is_root)
+        for hash_ in closure(edges, roots, None)
+    ]
+    return {c.id: c for c in sorted(found, key=lambda c: (c.name, c.version, c.id))}
+
+
+def _component(
+    hash_: str, node: Mapping[str, Any], place: Place, edges: tuple[Dependency, ...], *, runtime: bool, root: bool
+) -> Component:
     if "hash" in node and node["hash"] != hash_:
         raise (place / "hash").error("is not the hash under which the node is listed")
     arch = get_object(node, "arch", place)
@@ -179,7 +195,9 @@ def _component(hash_: str, node: Mapping[str, Any], place: Place) -> Component:
             as_text(patch, place / "patches" / index, _SHA256)
             for index, patch in enumerate(get_list(node, "patches", place, default=()))
         ),
-        dependencies=_dependencies(node, place),
+        dependencies=edges,
+        runtime=runtime,
+        root=root,
     )
 
 
@@ -191,9 +209,10 @@ def _target(arch: Mapping[str, Any], place: Place) -> str:
     return as_text(target, place / "target", _WORD)
 
 
-def _features(nodes: _Nodes) -> Mapping[str, tuple[str, ...]]:
+def _features(nodes: _Nodes, reached: Iterable[str]) -> Mapping[str, tuple[str, ...]]:
     found: dict[str, tuple[str, ...]] = {}
-    for node, place in nodes.values():
+    for hash_ in reached:
+        node, place = nodes[hash_]
         target = node["arch"]["target"]
         if isinstance(target, dict) and target["name"] not in found:
             at = place / "arch" / "target" / "features"
@@ -283,14 +302,14 @@ def _checked_words(values: tuple[object, ...]) -> tuple[str, ...]:
     return tuple(sorted(as_text(value, Place(""), _NAME) for value in values))
 
 
-def _check_edges(components: Mapping[str, Component], nodes: _Nodes) -> None:
+def _check_edges(edges: _Edges, nodes: _Nodes) -> None:
     """Raise where an edge leads nowhere or in a circle."""
-    for hash_, component in components.items():
-        for edge in component.dependencies:
-            if edge.id not in components:
+    for hash_, dependencies in edges.items():
+        for edge in dependencies:
+            if edge.id not in edges:
                 raise (nodes[hash_][1] / "dependencies").error(f"names {edge.id}, which the lock does not hold")
     done: set[str] = set()
-    for start in components:
+    for start in edges:
         path: dict[str, None] = {}
         stack = [(start, False)]
         while stack:
@@ -303,41 +322,33 @@ def _check_edges(components: Mapping[str, Component], nodes: _Nodes) -> None:
             elif hash_ not in done:
                 path[hash_] = None
                 stack.append((hash_, True))
-                stack.extend((edge.id, False) for edge in components[hash_].dependencies)
+                stack.extend((edge.id, False) for edge in edges[hash_])
 
 
-def _pick_roots(
-    roots: list[Root], components: Mapping[str, Component], picks: tuple[str, ...], place: Place
-) -> tuple[Root, ...]:
+def _pick_roots(roots: list[Root], nodes: _Nodes, picks: tuple[str, ...], place: Place) -> tuple[Root, ...]:
+    names: dict[str, tuple[str, str]] = {}
     for root in roots:
-        if root.id not in components:
+        if root.id not in nodes:
             raise (place / "roots").error(f"names {root.id}, which the lock does not hold")
-    if not picks:
-        return tuple(roots)
-    chosen: list[Root] = []
+        node, at = nodes[root.id]
+        names[root.id] = get_text(node, "name", at, _NAME), get_text(node, "version", at, _VERSION)
+    chosen: set[str] = set()
     for pick in picks:
-        found = [root for root in roots if _is_picked(components[root.id], pick)]
+        found = {root.id for root in roots if _is_picked(root.id, *names[root.id], pick)}
         if not found:
-            names = ", ".join(f"{components[root.id].name}/{root.id[:7]}" for root in roots)
-            raise InputError(f"no root is {pick!r}; the roots are {names}", where=str(place / "roots"))
-        chosen.extend(root for root in found if root not in chosen)
-    return tuple(root for root in roots if root in chosen)
+            there = ", ".join(f"{names[root.id][0]}/{root.id[:7]}" for root in roots)
+            raise InputError(f"no root is {pick!r}; the roots are {there}", where=str(place / "roots"))
+        chosen |= found
+    return tuple(root for root in roots if not picks or root.id in chosen)
 
 
-def _is_picked(component: Component, pick: str) -> bool:
+def _is_picked(hash_: str, name: str, version: str, pick: str) -> bool:
     if pick.startswith("/"):
-        return len(pick) > 1 and component.id.startswith(pick[1:])
-    return pick in (component.name, f"{component.name}@{component.version}")
+        return len(pick) > 1 and hash_.startswith(pick[1:])
+    return pick in (name, f"{name}@{version}")
 
 
-def _reached(components: Mapping[str, Component], roots: list[str]) -> Mapping[str, Component]:
-    everything = closure(components, roots, None)
-    runtime = closure(components, roots, RUNTIME_EDGES)
-    marked = [replace(components[id_], runtime=id_ in runtime, root=id_ in roots) for id_ in everything]
-    return {c.id: c for c in sorted(marked, key=lambda c: (c.name, c.version, c.id))}
-
-
-def closure(components: Mapping[str, Component], start: Iterable[str], types: frozenset[str] | None) -> set[str]:
+def closure(edges: _Edges, start: Iterable[str], types: frozenset[str] | None) -> set[str]:
     """Return the ids that ``start`` reaches over edges of any of ``types`` (None: over every edge)."""
     reached: set[str] = set()
     pending = list(start)
@@ -345,7 +356,5 @@ def closure(components: Mapping[str, Component], start: Iterable[str], types: fr
         id_ = pending.pop()
         if id_ not in reached:
             reached.add(id_)
-            pending.extend(
-                edge.id for edge in components[id_].dependencies if types is None or not types.isdisjoint(edge.types)
-            )
+            pending.extend(edge.id for edge in edges[id_] if types is None or not types.isdisjoint(edge.types))
     return reached

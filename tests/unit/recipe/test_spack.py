@@ -23,7 +23,7 @@ from hpc3.errors import UsageError
 from hpc3.recipe.dockerfile import render_dockerfile
 from hpc3.recipe.spack import SpackPlanInput, plan_spack_image
 from hpc3.request import EnvironmentChange, GitSource, Images, Mirror, OsPackages, SpackRequest
-from hpc3.sbom import cyclonedx_sbom
+from hpc3.sbom.cyclonedx import cyclonedx_sbom
 from hpc3.sources import read_source
 from hpc3.sources.source import Source
 from hpc3.vocabulary import key

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from packageurl import PackageURL
 
 from hpc3.facts import Component, Dependency, External, Facts, PackageMetadata
-from hpc3.sbom import cyclonedx_sbom
+from hpc3.sbom.cyclonedx import cyclonedx_sbom
 from unit.conftest import Refused
 from unit.sbom.made_facts import facts, facts_of_components, facts_of_environment, lock_edges
 

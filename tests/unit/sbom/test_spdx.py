@@ -13,7 +13,7 @@ from spdx_tools.spdx.parser.jsonlikedict.json_like_dict_parser import JsonLikeDi
 from spdx_tools.spdx.validation.document_validator import validate_full_spdx_document
 
 from hpc3.facts import Component, Dependency, External, Facts, PackageMetadata
-from hpc3.sbom import spdx_sbom
+from hpc3.sbom.spdx import spdx_sbom
 from unit.conftest import Refused
 from unit.sbom.made_facts import facts, facts_of_components, facts_of_environment, lock_edges
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from hpc3.annotations import annotations_for
 from hpc3.errors import InputError
 from hpc3.facts import Component, Evidence, Facts, Known, Unknown
-from hpc3.sbom import cyclonedx_sbom
+from hpc3.sbom.cyclonedx import cyclonedx_sbom
 from hpc3.sources import read_source
 from hpc3.sources.documents import Place
 from hpc3.sources.facts_document import facts_document, facts_from_document
