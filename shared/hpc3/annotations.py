@@ -31,15 +31,14 @@ ONLY_THE_IMAGE = (
     key("system.libc.version"),
 )
 
-#: What every recipe of ours gives by construction: no entrypoint, a login shell, one profile script.
+#: What every recipe of ours gives by construction: no entrypoint, a login shell, one profile script. An image that was
+#: made in another way need not have it: there it must be looked for.
 RECIPE_PROFILE = "/etc/profile.d/zz-hpc3.sh"
-_BY_CONSTRUCTION = {
-    key("schema.version"): SCHEMA_VERSION,
+BEHAVIOUR = {
     key("userland.shell"): "/bin/bash",
     key("userland.entrypoint"): "none",
     key("userland.profile"): RECIPE_PROFILE,
 }
-
 
 #: Keys whose ``none`` leaves a namespace out: nothing in it can be stated then.
 _NONE_LEAVES_OUT = {
@@ -73,7 +72,7 @@ def annotations_for(facts: Facts) -> Annotations:
         InputError: what a person stated is ill-formed, reserved, or contradicts the facts.
     """
     collected = _Collected()
-    collected.values.update(_BY_CONSTRUCTION)
+    collected.values.update({key("schema.version"): SCHEMA_VERSION, **BEHAVIOUR})
     if facts.manager.name == "easybuild":  # its images keep the modules, and Lmod to load them with
         collected.values[key("userland.modules")] = "lmod"
     for name in ONLY_THE_IMAGE:

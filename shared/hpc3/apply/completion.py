@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from hpc3 import targets
+from hpc3.annotations import RECIPE_PROFILE
 from hpc3.errors import InputError
 from hpc3.oci.manifest import digest_of
 from hpc3.vocabulary import OCI_PREFIX, key, vocabulary
@@ -34,6 +35,7 @@ RECIPE_FILES = (SPACK_LOCK, EASYBUILD_RECORD)
 #: What follows from the config alone; a run that does not read it leaves them as they are.
 CONFIG_KEYS = (key("userland.entrypoint"), key("userland.shell"))
 
+_PROFILE = RECIPE_PROFILE.lstrip("/")
 _OS_RELEASE = ("etc/os-release", "usr/lib/os-release")
 _DEBIAN_VERSION = "etc/debian_version"
 _APK_DATABASE = "lib/apk/db/installed"
@@ -79,13 +81,16 @@ def check_architecture(stated: Mapping[str, str], architecture: str, where: str)
 
 
 def files_to_read(architecture: str) -> tuple[str, ...]:
-    """Return the paths that tell operating system and C library of an image."""
-    return (*_OS_RELEASE, _DEBIAN_VERSION, _APK_DATABASE, *_glibc_paths(architecture), *_musl_paths(architecture))
+    """Return the paths that tell operating system, C library and login environment of an image."""
+    libc = (*_glibc_paths(architecture), *_musl_paths(architecture))
+    return (*_OS_RELEASE, _DEBIAN_VERSION, _APK_DATABASE, _PROFILE, *libc)
 
 
 def from_files(files: Mapping[str, bytes], architecture: str) -> dict[str, str]:
-    """Return what the root file system says of operating system and C library."""
+    """Return what the root file system says of operating system, C library and login environment."""
     found = {**_operating_system(files), **_libc(files, architecture)}
+    if _PROFILE in files:
+        found[key("userland.profile")] = RECIPE_PROFILE
     return {k: v for k, v in found.items() if v and not vocabulary()[k].fault(v)}
 
 

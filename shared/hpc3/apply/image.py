@@ -144,20 +144,24 @@ def _stated(wish: Wish, files: Mapping[str, bytes], where: str) -> tuple[dict[st
 
 
 def _from_image(wish: Wish, files: Mapping[str, bytes], where: str) -> dict[str, str]:
-    """Return the annotations that follow from the recipe inside an image."""
-    recipe = next((path for path in completion.RECIPE_FILES if path in files), "")
-    if recipe and wish.from_source is not None:
-        import tempfile
+    """Return the annotations that an image carries, or that follow from the recipe inside it.
 
-        with tempfile.TemporaryDirectory(prefix="hpc3-") as folder:
-            copy = Path(folder) / Path(recipe).name
-            copy.write_bytes(files[recipe])
-            return checked_annotations(wish.from_source(copy, wish.roots), f"{where}: /{recipe}")
+    Those that the recipe put there say more than the lock (what the person stated, licences, documentation); they count
+    if they are of the lock that is there.
+    """
+    recipe = next((path for path in completion.RECIPE_FILES if path in files), "")
     own = completion.OWN_ANNOTATIONS
-    if own not in files:
+    if own in files:
+        stated = parse_annotations(files[own], f"{where}: /{own}")
+        if recipe:
+            completion.check_recipe(stated, files, where)
+        return stated
+    if not recipe or wish.from_source is None:
         known = ", ".join(f"/{path}" for path in (*completion.RECIPE_FILES, own))
         raise InputError("carries no recipe", where=where, remedy=f"looked for {known}")
-    stated = parse_annotations(files[own], f"{where}: /{own}")
-    if recipe:
-        completion.check_recipe(stated, files, where)
-    return stated
+    import tempfile
+
+    with tempfile.TemporaryDirectory(prefix="hpc3-") as folder:
+        copy = Path(folder) / Path(recipe).name
+        copy.write_bytes(files[recipe])
+        return checked_annotations(wish.from_source(copy, wish.roots), f"{where}: /{recipe}")
