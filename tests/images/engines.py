@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,10 +23,11 @@ class Engines:
         return ["--root", str(self.storage / "root"), "--runroot", str(self.storage / "run")]
 
     def close(self) -> None:
-        """Give back what the engines keep mounted, so that the storage can be removed like any folder."""
+        """Give back what the engines keep mounted, and remove the storage: it has some gigabytes."""
         mounts = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
         for mount in reversed([mount for mount in mounts if mount.startswith(f"{self.storage}/")]):
             subprocess.run(["umount", "--lazy", mount], check=False)
+        shutil.rmtree(self.storage, ignore_errors=True)
 
     def buildah(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run buildah."""
