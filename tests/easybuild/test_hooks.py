@@ -122,6 +122,7 @@ def test_annotations_are_right(installed: EasyBuild) -> None:
         "software.variants": "toolchain=gompi-sys",
         "software.version": "1.0",
         "userland.entrypoint": "none",
+        "userland.modules": "lmod",
         "userland.profile": "/etc/profile.d/zz-hpc3.sh",
         "userland.shell": "/bin/bash",
     }

@@ -33,15 +33,22 @@ def test_recipes_are_found() -> None:
     assert len(RECIPES) >= 2
 
 
-def test_open_mpi_5_of_the_recipes_needs_pmix(recipe: Image) -> None:
-    assert recipe.value("mpi.implementation") == "openmpi"
-    for flavours, verdict in ((("pmi2",), Verdict.FAILS), (("pmi2", "pmix_v5"), Verdict.OK)):
+#: Which flavours of PMI a launcher must offer, by what the image's MPI is.
+LAUNCHED_BY = {
+    "openmpi": ((("pmi2",), Verdict.FAILS), (("pmi2", "pmix_v5"), Verdict.OK)),
+    "mpich": ((("pmi2",), Verdict.OK),),
+}
+
+
+def test_the_mpi_of_the_recipes_is_launched_by_a_pmi_that_it_speaks(recipe: Image) -> None:
+    for flavours, verdict in LAUNCHED_BY[recipe.value("mpi.implementation")]:
         report = check_image(recipe, host(launcher=Launcher("slurm", pmi=flavours)))
         assert report.facet("mpi")[0].verdict is verdict
 
 
 def test_the_processor_of_the_recipes(recipe: Image) -> None:
-    assert check_image(recipe, host("zen3")).facet("cpu")[0].verdict is Verdict.OK
+    target = recipe.value("hardware.cpu.optimized.version")
+    assert check_image(recipe, host(target)).facet("cpu")[0].verdict is Verdict.OK
     assert check_image(recipe, host("x86_64_v2")).facet("cpu")[0].verdict is Verdict.FAILS
 
 
