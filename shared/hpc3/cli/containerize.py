@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import difflib
 from pathlib import Path
 
 from hpc3.containerize import RecipeOptions, recipe_from_source
@@ -70,6 +69,8 @@ def check_recipe(text: str, path: Path, *, quiet: bool) -> int:
     present = read_document(path, _RECIPE_LIMIT).decode("utf-8", "replace")
     if present == text:
         return 0
+    import difflib  # here: only a stale recipe needs it
+
     lines = difflib.unified_diff(
         present.splitlines(keepends=True), text.splitlines(keepends=True), str(path), f"{path} (up to date)"
     )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-import tempfile
 from pathlib import Path
 
 from hpc3.errors import InputError, printable
@@ -45,6 +44,8 @@ def _replace(target: Path, data: bytes) -> None:
     if target.exists() and not target.is_file():  # /dev/stdout, a pipe: there is nothing to replace
         target.write_bytes(data)
         return
+    import tempfile  # here: most runs print, and it brings a tenth of a run's imports along
+
     target = target.resolve()  # a link stays a link, and what it names may be on another file system
     handle, name = tempfile.mkstemp(prefix=f".{target.name[:200]}.", dir=target.parent)
     try:
