@@ -51,8 +51,8 @@ def run(argv: Sequence[str]) -> int:
     """Run one verb; errors become one line on stderr, never a traceback."""
     # A run is short and makes few cycles: walking the objects of a large lock again and again would double its time.
     gc.disable()
-    parser = _top_parser()
     if not argv or argv[0] not in VERBS:
+        parser = _top_parser()
         parser.parse_args(argv)
         parser.print_help()
         return 0 if argv else 2
@@ -95,7 +95,7 @@ def complain(line: str, exit_code: int) -> int:
 
 
 def _top_parser() -> argparse.ArgumentParser:
-    verbs = "\n".join(f"  {name:14} {what}" for name, what in VERBS.items())
+    verbs = "\n".join(f"  {name:16} {what}" for name, what in VERBS.items())
     parser = argparse.ArgumentParser(
         prog="hpc3",
         usage="hpc3 VERB …",

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
+from urllib.parse import quote
+
 from hpc3.facts import Component
 
-#: What a purl leaves as it is: the unreserved characters of RFC 3986, section 2.3.
-_UNRESERVED = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
-
 # packageurl-python was passed over: the SBOM is also written inside Spack's own Python, where only the standard
-# library and this package are sure to be there; urllib.parse, because its import takes longer than all that is written
-# here. The tests read every purl back with the one and compare with the other.
+# library and this package are sure to be there. The tests read every purl back with it.
 
 
 def purl_of(component: Component, manager: str) -> str:
@@ -28,7 +26,4 @@ def purl_of(component: Component, manager: str) -> str:
 
 
 def _encoded(text: str) -> str:
-    """Return text percent-encoded; a lone surrogate, which no encoding has, becomes ``?``."""
-    return "".join(
-        c if c in _UNRESERVED else "".join(f"%{byte:02X}" for byte in c.encode("utf-8", "replace")) for c in text
-    )
+    return text if text.isalnum() and text.isascii() else quote(text, safe="", errors="replace")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from urllib.parse import quote
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -43,9 +41,3 @@ def test_another_manager_is_generic_and_its_letters_keep_their_case(name: str, v
 )
 def test_purls(component: Component, manager: str, purl: str) -> None:
     assert purl_of(component, manager) == purl
-
-
-@given(st.text())
-def test_encoding_is_that_of_the_standard_library(text: str) -> None:
-    expected = quote(text, safe="", errors="replace")
-    assert purl_of(Component("x", text, ""), "easybuild") == f"pkg:generic/{expected}"
