@@ -9,6 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+#: Where a Spack environment lies in the image; Spack's own recipes use the same path.
+ENVIRONMENT_PATH = "/opt/spack-environment"
+
 
 @dataclass(frozen=True)
 class Images:

@@ -22,8 +22,8 @@ import spack.util.environment
 from spack.context import Context
 
 from hpc3.facts import PackageMetadata
-from hpc3.recipe.spack_steps import ENVIRONMENT_PATH, STORE_PATH, VIEW_PATH
-from hpc3.request import EnvironmentChange, GitSource
+from hpc3.recipe.spack_steps import STORE_PATH, VIEW_PATH
+from hpc3.request import ENVIRONMENT_PATH, EnvironmentChange, GitSource
 from hpc3.sources.spack_metadata import SpackMetadata
 
 from .compat import spack_version, tty

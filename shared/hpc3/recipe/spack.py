@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from hpc3.annotations import Annotations
+from hpc3.annotations import RECIPE_PROFILE, Annotations
 from hpc3.errors import InputError
 from hpc3.facts import Facts, Known
-from hpc3.request import EnvironmentChange, GitSource, SpackRequest
+from hpc3.request import ENVIRONMENT_PATH, EnvironmentChange, GitSource, SpackRequest
 from hpc3.tables import Row, rows
 from hpc3.vocabulary import OCI_PREFIX, is_reserved, key
 
@@ -24,7 +24,6 @@ from .os_packages import (
 )
 from .plan import Argument, Copy, Plan, Run, Stage, Step, Write
 from .spack_steps import (
-    ENVIRONMENT_PATH,
     STORE_PATH,
     VIEW_PATH,
     bootstrap_spack,
@@ -204,7 +203,7 @@ def _final_steps(
         Copy("What it was built from", (f"{ENVIRONMENT_PATH}/spack.yaml", f"{ENVIRONMENT_PATH}/spack.lock"),
              f"{ENVIRONMENT_PATH}/", "build"),
         Copy("What is in it", (DOCUMENTS_PATH,), f"{DOCUMENTS_PATH}/", "build", folder=True),
-        Copy("Its environment for login shells", ("/etc/profile.d/zz-hpc3.sh",), "/etc/profile.d/", "build"),
+        Copy("Its environment for login shells", (RECIPE_PROFILE,), "/etc/profile.d/", "build"),
     ]  # fmt: skip
     return tuple(step for step in steps if step is not None)
 

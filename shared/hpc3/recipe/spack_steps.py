@@ -6,13 +6,12 @@ import json
 from collections.abc import Iterable, Sequence
 
 from hpc3.facts import CpuTarget, Fact, Facts, Known
-from hpc3.request import GitSource, Mirror
+from hpc3.request import ENVIRONMENT_PATH, GitSource, Mirror
 from hpc3.tables import Row
 
 from .contract import DOCUMENTS_PATH
 from .plan import Argument, Mount, Run, Shell, Statement, Write
 
-ENVIRONMENT_PATH = "/opt/spack-environment"
 SPACK_PATH = "/opt/spack"
 PACKAGES_PATH = "/opt/spack-packages"
 STORE_PATH = "/opt/software"

@@ -14,11 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from hpc3.errors import InputError
+from hpc3.request import ENVIRONMENT_PATH
 
 from .documents import Place, as_object, as_text, get_list, read_document
-
-#: Where the environment lies in the image; Spack's own recipes use the same path.
-ENVIRONMENT_PATH = "/opt/spack-environment"
 
 _PATH = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff]{1,1024}")
 _REMOTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
