@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
+from .behaviour import BEHAVIOUR
 from .errors import InputError
 from .facts import Component, Fact, Facts, Gpu, Mpi, Unknown
 from .vocabulary import OCI_PREFIX, PREFIX, SCHEMA_VERSION, is_reserved, key, vocabulary
@@ -30,15 +31,6 @@ ONLY_THE_IMAGE = (
     key("system.libc.name"),
     key("system.libc.version"),
 )
-
-#: What every recipe of ours gives by construction: no entrypoint, a login shell, one profile script. An image that was
-#: made in another way need not have it: there it must be looked for.
-RECIPE_PROFILE = "/etc/profile.d/zz-hpc3.sh"
-BEHAVIOUR = {
-    key("userland.shell"): "/bin/bash",
-    key("userland.entrypoint"): "none",
-    key("userland.profile"): RECIPE_PROFILE,
-}
 
 #: Keys whose ``none`` leaves a namespace out: nothing in it can be stated then.
 _NONE_LEAVES_OUT = {

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from hpc3 import targets
-from hpc3.annotations import RECIPE_PROFILE
+from hpc3.behaviour import RECIPE_PROFILE
 from hpc3.errors import InputError
 from hpc3.oci.manifest import digest_of
 from hpc3.vocabulary import OCI_PREFIX, key, vocabulary

@@ -54,7 +54,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def annotations_from_source(path: Path, roots: Sequence[str]) -> Mapping[str, str]:
     """Return the annotations that a source decides; how the image behaves is left for the image to tell."""
     # Here, not above: what is on an image already needs no reader of locks.
-    from hpc3.annotations import BEHAVIOUR, annotations_for
+    from hpc3.annotations import annotations_for
+    from hpc3.behaviour import BEHAVIOUR
     from hpc3.sources import read_source
 
     annotations = annotations_for(read_source(path, roots).facts).values

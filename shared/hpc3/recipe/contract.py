@@ -10,7 +10,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterable
 
-from hpc3.annotations import RECIPE_PROFILE
+from hpc3.behaviour import RECIPE_PROFILE
 from hpc3.request import EnvironmentChange
 
 from .plan import Write

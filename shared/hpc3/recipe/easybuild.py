@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from hpc3.annotations import RECIPE_PROFILE, Annotations
+from hpc3.annotations import Annotations
+from hpc3.behaviour import RECIPE_PROFILE
 from hpc3.errors import InputError
 from hpc3.facts import CpuTarget, Facts, Known
 from hpc3.request import (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterable
 
-from hpc3.annotations import RECIPE_PROFILE
+from hpc3.behaviour import RECIPE_PROFILE
 from hpc3.request import EASYBUILD_MODULES, EASYBUILD_SOFTWARE, EasyBuildRequest, EnvironmentChange
 from hpc3.tables import Row
 
