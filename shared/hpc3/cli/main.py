@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import gc
 import importlib
 import os
 import sys
@@ -49,8 +48,6 @@ if TYPE_CHECKING:
 
 def run(argv: Sequence[str]) -> int:
     """Run one verb; errors become one line on stderr, never a traceback."""
-    # A run is short and makes few cycles: walking the objects of a large lock again and again would double its time.
-    gc.disable()
     if not argv or argv[0] not in VERBS:
         parser = _top_parser()
         parser.parse_args(argv)
