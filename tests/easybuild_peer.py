@@ -105,7 +105,7 @@ def easybuild_home(version: str) -> Path:
     home = peers.cache_folder() / f"easybuild-{version}"
     if not home.exists():
         partial = home.with_name(f".{home.name}.{os.getpid()}")
-        install = ["install", "--quiet", f"easybuild=={version}", "archspec"]
+        install = ["install", "--quiet", f"easybuild=={version}", "archspec", "pyyaml"]
         for command in ([sys.executable, "-m", "venv", str(partial)], [str(partial / "bin" / "pip"), *install]):
             result = subprocess.run(command, capture_output=True, text=True, check=False)
             if result.returncode != 0:

@@ -146,6 +146,11 @@ def closure_of(easyconfigs: Iterable[Any], known: Mapping[str, Any]) -> dict[str
     return found
 
 
+def needed_modules(easyconfigs: Iterable[Any]) -> set[str]:
+    """Return the full names of the modules that easyconfigs need directly, toolchains among them."""
+    return {_module_name(dependency) for easyconfig in easyconfigs for dependency in _needed(easyconfig)}
+
+
 def _needed(easyconfig: Any) -> list[Any]:
     dependencies = [dep for dep in easyconfig.dependencies() if not dep.get("external_module")]
     if not easyconfig.toolchain.is_system_toolchain():
@@ -153,8 +158,12 @@ def _needed(easyconfig: Any) -> list[Any]:
     return dependencies
 
 
+def _module_name(dependency: Any) -> str:
+    return str(dependency.get("full_mod_name") or ActiveMNS().det_full_module_name(dependency))
+
+
 def _parsed(dependency: Any, parent: Any, known: Mapping[str, Any]) -> Any:
-    name = dependency.get("full_mod_name") or ActiveMNS().det_full_module_name(dependency)
+    name = _module_name(dependency)
     if name in known:
         return known[name]
     version = det_full_ec_version(dependency)

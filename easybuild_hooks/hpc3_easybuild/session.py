@@ -104,7 +104,9 @@ class Session:
             named = [easyconfig for easyconfig in candidates if Path(easyconfig.path).name in names]
             if named:
                 return named
-        needed = {dep["full_mod_name"] for easyconfig in listed for dep in easyconfig.dependencies()}
+        from .closure import needed_modules
+
+        needed = needed_modules(listed)
         return [easyconfig for easyconfig in listed if easyconfig.full_mod_name not in needed]
 
     def _known(self) -> dict[str, Any]:

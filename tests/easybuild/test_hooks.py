@@ -241,6 +241,14 @@ def test_several_requests_get_a_folder_each(easybuild: EasyBuild) -> None:
     assert listed(easybuild.output) == {"toy-1.0", "toydep-1.0"}
 
 
+def test_stack_is_asked_for_item_by_item(easybuild: EasyBuild) -> None:
+    """Its items are not on the command line, and a toolchain that is built for one is not asked for."""
+    need_wrapped_software()
+    stack = easybuild.easyconfig("stack.yaml", "easyconfigs:\n  - toy-1.0.eb\n  - mpitoy-1.0-gompi-sys.eb\n")
+    easybuild.eb("--experimental", "--easystack", str(stack), "--robot")
+    assert listed(easybuild.output) == {"toy-1.0", TOY}
+
+
 @pytest.mark.parametrize(
     ("optarch", "target"),
     [
