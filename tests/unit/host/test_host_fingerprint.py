@@ -13,6 +13,7 @@ import pytest
 
 from hpc3.cli import main
 from hpc3.errors import HostError
+from hpc3.fingerprint import Launcher
 from hpc3.host.device import read_devices
 from hpc3.host.fabric import read_fabrics
 from hpc3.host.fingerprint import read_host
@@ -129,6 +130,44 @@ def test_slurm_flavours_from_its_plugins(tmp_path: Path) -> None:
     ):
         (folder / name).touch()
     assert read_launcher(tmp_path).pmi == ("cray_shasta", "pmi2", "pmix", "pmix_v4")
+
+
+def made_program(root: Path, name: str, *plugins: str) -> None:
+    for path in (f"usr/bin/{name}", *(f"usr/lib64/flux/shell/plugins/{plugin}" for plugin in plugins)):
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).touch()
+
+
+@pytest.mark.parametrize(
+    ("program", "plugins", "launcher"),
+    [
+        ("flux", (), Launcher("flux", pmi=("pmi1",))),
+        ("flux", ("pmix/pmix.so", "cray_pals.so", "mpi.so"), Launcher("flux", pmi=("cray", "pmi1", "pmix"))),
+        ("jsrun", (), Launcher("jsm", pmi=("pmix",))),
+        ("srun", (), Launcher("slurm", pmi=())),
+        ("prun", (), Launcher("none", pmi=())),  # OpenHPC's wrapper around whatever launcher there is
+    ],
+)
+def test_other_launchers(tmp_path: Path, program: str, plugins: tuple[str, ...], launcher: Launcher) -> None:
+    made_program(tmp_path, program, *plugins)
+    assert read_launcher(tmp_path) == launcher
+
+
+def test_the_launcher_nearest_to_the_ranks_counts(tmp_path: Path) -> None:
+    for program in ("flux", "jsrun", "blaunch", "pbsdsh"):
+        made_program(tmp_path, program)
+    assert read_launcher(tmp_path).name == "flux"
+
+
+@pytest.mark.parametrize(
+    ("programs", "reason"),
+    [(("pbsdsh",), "PBS offers no PMI"), (("blaunch",), "LSF offers no PMI"), (("pbsdsh", "palsrun"), "HPE PALS")],
+)
+def test_launchers_that_do_not_tell(tmp_path: Path, programs: tuple[str, ...], reason: str) -> None:
+    for program in programs:
+        made_program(tmp_path, program)
+    with pytest.raises(HostError, match=reason):
+        read_launcher(tmp_path)
 
 
 def test_slurm_flavours_from_its_list() -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from ..pmi import start_command
 from .wiring import Wiring
 
 
@@ -40,10 +41,13 @@ class Configuration:
 
 
 def launched(wiring: Wiring, *command: str) -> tuple[str, ...]:
-    """Return a command as Slurm starts it: with the PMI flavour both sides speak, or once where there is no MPI."""
-    if not wiring.ranks:
-        return ("srun", "-N1", "-n1", *command)
-    return ("srun", *([f"--mpi={wiring.pmi}"] if wiring.pmi else []), *command)
+    """Return a command as the launcher starts it: with the PMI both sides speak, or once where there is no MPI."""
+    return (*start_command(wiring.launcher, wiring.pmi, once=not wiring.ranks), *command)
+
+
+def launched_by_slurm(wiring: Wiring, *command: str) -> tuple[str, ...]:
+    """Return a command as Slurm starts it, for engines that are plug-ins of ``srun``: ``command`` are its options."""
+    return launched(replace(wiring, launcher="slurm"), *command)
 
 
 def _quoted(word: str) -> str:

@@ -44,4 +44,6 @@ def _gpu(wiring: Wiring) -> list[str]:
         return ["--device", "nvidia.com/gpu=all"]  # CDI: nvidia-ctk cdi generate
     if wiring.gpu == "amd":
         return ["--device", "/dev/kfd", "--device", "/dev/dri", "--group-add", "keep-groups"]
+    if wiring.gpu == "intel":
+        return ["--device", "/dev/dri", "--group-add", "keep-groups"]
     return []
