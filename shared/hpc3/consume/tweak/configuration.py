@@ -27,17 +27,24 @@ class Configuration:
         files: for an administrator (or, for EDF, the user); may be empty.
         command: words of the command that runs the image; ``COMMAND`` stands for the software's own.
         notes: for a person.
+        pull: words of the command that fetches the image; empty where the engine does that when it runs it.
     """
 
     engine: str
     files: tuple[File, ...]
     command: tuple[str, ...]
     notes: tuple[str, ...] = ()
+    pull: tuple[str, ...] = ()
 
     @property
     def command_line(self) -> str:
-        """The command as a POSIX shell reads it."""
+        """The command that runs the image, as a POSIX shell reads it."""
         return " ".join(_quoted(word) for word in self.command)
+
+    @property
+    def pull_line(self) -> str:
+        """The command that fetches the image, as a POSIX shell reads it; empty where there is none."""
+        return " ".join(_quoted(word) for word in self.pull)
 
 
 def launched(wiring: Wiring, *command: str) -> tuple[str, ...]:

@@ -26,9 +26,9 @@ def configure_enroot(wiring: Wiring) -> Configuration:
     notes = [*wiring.notes]
     if wiring.ranks:
         notes.append("enable Enroot's extra/50-slurm-pmi.sh: it carries the PMI variables into the container")
-    return Configuration(
-        "enroot", tuple(files), (*environment, *launched_by_slurm(wiring, *options, "COMMAND")), tuple(notes)
-    )
+    command = (*environment, *launched_by_slurm(wiring, *options, "COMMAND"))
+    pull = ("enroot", "import", f"docker://{enroot_reference(wiring.reference)}")
+    return Configuration("enroot", tuple(files), command, tuple(notes), pull)
 
 
 def _hook(wiring: Wiring) -> File:

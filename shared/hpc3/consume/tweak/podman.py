@@ -36,6 +36,7 @@ def configure_podman(wiring: Wiring) -> Configuration:
         (module, *hook_files("etc/containers/oci/hooks.d", wiring)),
         launched(wiring, "podman", "run", *options, wiring.reference, "COMMAND"),
         (*wiring.notes, "Podman 4.5.1 and newer ignore annotations of images: they are given on the command line"),
+        ("podman", "pull", wiring.reference),
     )
 
 
