@@ -196,6 +196,27 @@ def test_verb_reads_texts_of_another_machine(tmp_path: Path, capsys: pytest.Capt
     assert "no output that was given" in host["unknown"]["libc"]
 
 
+def test_verb_prints_a_line_for_a_login_banner(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "node.json").write_text(
+        json.dumps(
+            {
+                "schema": "hpc3.fingerprint/1",
+                "cpu": {"family": "x86_64", "target": "zen3"},
+                "gpus": [{"vendor": "amd", "model": "MI250X", "architecture": "gfx90a", "count": 8}],
+                "fabrics": [{"kind": "cxi"}],
+                "libc": {"name": "glibc", "version": "2.31"},
+                "launcher": {"name": "slurm", "pmi": ["cray_shasta", "pmi2"]},
+            }
+        )
+    )
+    arguments = ["fingerprint", "--from", str(tmp_path / "node.json"), "--format", "text", "--name", "node"]
+    assert main(arguments) == 0
+    line = "node · zen3 · 8x MI250X gfx90a · cxi · glibc 2.31 · slurm cray_shasta,pmi2\n"
+    assert capsys.readouterr().out == line
+    assert main(["fingerprint", "--format", "text"]) == 0
+    assert capsys.readouterr().out.count("\n") == 1
+
+
 @pytest.mark.parametrize("arguments", [["--from", "nowhere"], ["--merge", "nowhere"]])
 def test_verb_on_missing_files(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["fingerprint", *arguments]) == 3

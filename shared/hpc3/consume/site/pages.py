@@ -8,12 +8,11 @@ from dataclasses import replace
 from html import escape
 
 from hpc3.errors import printable
-from hpc3.fingerprint import Fingerprint
+from hpc3.fingerprint import Fingerprint, host_line
 from hpc3.vocabulary import PREFIX
 
 from ..attached_sbom import SbomEntry
 from ..check import Report
-from ..check_report import host_line
 from ..image import Image
 from ..tweak.engines import ENGINES
 from ..tweak.wiring import wiring_of
