@@ -186,3 +186,21 @@ class Fingerprint:
     def why_unknown(self, attribute: str) -> str:
         """Return why an attribute is None, for a person."""
         return self.unknown.get(attribute, "the fingerprint does not state it")
+
+
+def host_line(host: Fingerprint) -> str:
+    """Return a host in one line for a person: name, processor, GPUs, network, C library, launcher."""
+    parts = [host.name] if host.name else []
+    parts.append(host.cpu.target if host.cpu else "cpu unknown")
+    if host.gpus is None:
+        parts.append("GPUs unknown")
+    else:
+        listed = [f"{gpu.count}x {gpu.model or gpu.vendor} {gpu.architecture}".strip() for gpu in host.gpus]
+        parts.append(", ".join(listed) or "no GPU")
+    if host.fabrics:
+        parts.append("+".join(fabric.kind for fabric in host.fabrics))
+    if host.libc:
+        parts.append(f"{host.libc.name} {host.libc.version}".strip())
+    if host.launcher and host.launcher.name != "none":
+        parts.append(f"{host.launcher.name} {','.join(host.launcher.pmi or ()) or 'PMI unknown'}")
+    return " · ".join(parts)

@@ -55,13 +55,26 @@ def test_the_administrator_gets_files(said: tuple[Path, str]) -> None:
     assert (folder / "root/etc/containers/oci/hooks.d/50-hpc3-mpi.json").is_file()
     assert "+++" in printed
     assert (folder / "website/index.html").is_file()
+    assert (folder / "motd.d/hpc3").read_text("utf-8").startswith("standard-g · zen3 · 8x MI250X gfx90a · cxi")
+
+
+def test_the_task_prolog_says_it_once_and_never_stops_a_task(said: tuple[Path, str]) -> None:
+    folder, printed = said
+    assert "print hpc3: FAILS - will not run here: The image speaks pmix" in printed
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    for rank, image in (("1", "openmpi.json"), ("0", "nowhere.json"), ("0", "")):
+        changed = {"SLURM_PROCID": rank, "PYXIS_CONTAINER_IMAGE": image, "HPC3_HOST": "lumi-g.json"}
+        done = subprocess.run(
+            ["sh", "task_prolog.sh"], cwd=folder, env={**environment, **changed}, capture_output=True, check=False
+        )
+        assert (done.returncode, done.stdout) == (0, b"")
 
 
 def test_the_packager_gets_a_matrix(said: tuple[Path, str]) -> None:
     folder, _ = said
     suites = ElementTree.parse(folder / "verdicts.xml").getroot()
     assert [suite.get("name") for suite in suites] == ["gromacs 2025.3 on lumi-g", "gromacs 2025.3 on standard-g"]
-    for name in ("compspec.json", "nfd.yaml", "statement.json"):
+    for name in ("compspec.json", "nfd.yaml", "image.cdx.json", "statement.json"):
         assert (folder / name).stat().st_size > 100
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+import peers
 from hpc3.errors import InputError
 from unit.locks import COUNTS, environment_folder, name_of
 
@@ -27,6 +28,15 @@ Refused = Callable[..., AbstractContextManager[None]]
 def environment(request: pytest.FixtureRequest) -> Path:
     """Return the folder of a real environment: the test runs once for each."""
     return environment_folder(request.param)
+
+
+@pytest.fixture(scope="session")
+def third_party() -> Path:
+    """What other projects published about real machines and images; beside the checkout and never committed."""
+    folder = peers.SHARED / "data/third-party"
+    if not folder.is_dir():
+        pytest.skip("no third-party material beside the checkout")
+    return folder
 
 
 @pytest.fixture

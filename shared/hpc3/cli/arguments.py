@@ -24,12 +24,13 @@ _PLATFORMS = {"x86_64": "linux/amd64", "aarch64": "linux/arm64", "ppc64le": "lin
 
 def add_host_argument(parser: argparse.ArgumentParser, *, several: bool = False) -> None:
     """Add ``--host``: a fingerprint's file instead of the running machine."""
+    order = "; several may follow, so that other arguments stand before it" if several else ""
     parser.add_argument(
         "--host",
         nargs="+" if several else None,
         default=[] if several else "",
         metavar="FILE",
-        help="a fingerprint, or cpuinfo, lscpu or nvidia-smi output, instead of this host",
+        help=f"a fingerprint, or cpuinfo, lscpu or nvidia-smi output, instead of this host{order}",
     )
 
 

@@ -20,6 +20,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add.add_argument("--from", dest="file", required=True, metavar="FILE", help="a flat JSON object of annotations")
     build = verbs.add_parser("build", help="read images into the catalog; what did not change costs one request")
     configure_images(build)
+    build.add_argument("--sbom", action="store_true", help="also read attached SBOMs, for a few requests more an image")
     push = verbs.add_parser("push", help="publish the catalog in a registry or a layout")
     pull = verbs.add_parser("pull", help="take in a published catalog")
     for shared in (push, pull):
@@ -68,7 +69,7 @@ def _build(args: argparse.Namespace) -> int:
     with Stores(access_from(args)) as stores, Catalog(catalog_path(args.catalog), create=True) as catalog:
         references = references_from(args, stores)
         with progress(len(references), quiet=args.quiet) as shown:
-            for scanned in shown.over(scan_images(catalog, stores, references, args.jobs)):
+            for scanned in shown.over(scan_images(catalog, stores, references, args.jobs, with_sboms=args.sbom)):
                 read += len(scanned.images)
                 if scanned.error is not None:
                     talk(f"error: {scanned.reference}: {scanned.error}")
@@ -108,6 +109,6 @@ def _site(args: argparse.Namespace) -> int:
 
     hosts = [host_of(path) for path in args.host]
     with Catalog(catalog_path(args.catalog)) as catalog:
-        count = build_site(catalog.images(), hosts, Path(args.folder))
+        count = build_site(catalog.images(), hosts, Path(args.folder), catalog.sbom)
     talk(f"{count} images in {args.folder}/index.html", quiet=args.quiet)
     return 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from typing import TYPE_CHECKING
 
 from hpc3.errors import UsageError
 
@@ -10,13 +11,24 @@ from .arguments import image_arguments
 from .images import access_from, configure_access
 from .output import talk, write_product
 
+if TYPE_CHECKING:
+    from hpc3.consume.image import Image
+
+#: Formats that are attached to an image on request, those that are not, and the one that needs no image.
+_ATTACHED = ("compspec", "nfd")
+_STATED = {
+    "cyclonedx": "the whole SBOM is attached by 'hpc3 apply --sbom'",
+    "in-toto": "a statement is worth its signature: sign and attach it with cosign",
+}
+_GRAPH = "compspec-graph"
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
     parser.add_argument(
         "image", nargs="?", metavar="IMAGE", help="an image, or a file of 'hpc3 inspect' or annotations"
     )
-    parser.add_argument("--format", required=True, choices=("compspec", "compspec-graph", "in-toto", "nfd"))
+    parser.add_argument("--format", required=True, choices=(*_ATTACHED, *_STATED, _GRAPH))
     parser.add_argument("--attach", action="store_true", help="attach it to the image in its registry or layout, too")
     parser.add_argument("--graph-url", default="", metavar="URL", help="with compspec: where our graph is published")
     parser.add_argument("-o", "--output", default="", metavar="FILE", help="write there instead of stdout")
@@ -26,27 +38,32 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the image in the other format."""
-    from hpc3.consume.export.compspec import GRAPH_URL, compspec_artifact, compspec_graph
-    from hpc3.consume.export.in_toto import in_toto_statement
-    from hpc3.consume.export.nfd import nfd_specification
+    if args.attach and args.format not in _ATTACHED:
+        raise UsageError(f"--attach: {_STATED.get(args.format, 'the graph belongs to no image')}")
+    if args.format == _GRAPH:
+        from hpc3.consume.export.compspec import compspec_graph
 
-    if args.format == "compspec-graph":
         write_product(compspec_graph(), args.output)
         return 0
     if args.image is None:
         raise UsageError(f"--format {args.format} needs an IMAGE")
-    if args.attach and args.format == "in-toto":
-        raise UsageError("an in-toto statement is worth its signature: sign and attach it with cosign")
     with image_arguments(args) as images:
-        image = images.one(args.image)
-    if args.format == "compspec":
-        product = compspec_artifact(image, args.graph_url or GRAPH_URL)
-    else:
-        product = {"in-toto": in_toto_statement, "nfd": nfd_specification}[args.format](image)
+        product = _product(images.one(args.image), args)
     write_product(product, args.output)
     if args.attach:
         talk(f"attached as {_attach(args, product)}", quiet=args.quiet)
     return 0
+
+
+def _product(image: Image, args: argparse.Namespace) -> str:
+    from hpc3.consume.export.compspec import GRAPH_URL, compspec_artifact
+    from hpc3.consume.export.cyclonedx import cyclonedx_bom
+    from hpc3.consume.export.in_toto import in_toto_statement
+    from hpc3.consume.export.nfd import nfd_specification
+
+    if args.format == "compspec":
+        return compspec_artifact(image, args.graph_url or GRAPH_URL)
+    return {"cyclonedx": cyclonedx_bom, "in-toto": in_toto_statement, "nfd": nfd_specification}[args.format](image)
 
 
 def _attach(args: argparse.Namespace, product: str) -> str:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
-from hpc3.errors import InputError, UsageError
-from hpc3.fingerprint import Fingerprint
+from hpc3.errors import InputError, UsageError, printable
+from hpc3.fingerprint import Fingerprint, host_line
 
 from .output import talk, write_product
 
@@ -16,7 +17,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--merge", nargs="+", metavar="FILE", help="the weakest common host of these fingerprints")
     what.add_argument(
-        "--from", nargs="+", dest="texts", metavar="FILE", help="cpuinfo, lscpu and nvidia-smi output of one machine"
+        "--from",
+        nargs="+",
+        dest="texts",
+        metavar="FILE",
+        help="cpuinfo, lscpu and nvidia-smi output of one machine, or its fingerprint",
+    )
+    parser.add_argument(
+        "--format", choices=("json", "text"), default="json", help="text: one line, for a login banner (default: json)"
     )
     parser.add_argument("--name", default="", help="what to call the host (default: anonymous)")
     parser.add_argument("--family", default="", help="with --from: what 'uname -m' says there, where no file tells it")
@@ -24,12 +32,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print the fingerprint as JSON."""
+    """Print the fingerprint."""
     from hpc3.host.document import fingerprint_to_json
 
     if args.family and not args.texts:
         raise UsageError("--family goes with --from")
-    write_product(fingerprint_to_json(_fingerprint(args)), args.output)
+    host = _fingerprint(args)
+    product = f"{printable(host_line(host))}\n" if args.format == "text" else fingerprint_to_json(host)
+    write_product(product, args.output)
     return 0
 
 
@@ -53,8 +63,11 @@ def _fingerprint(args: argparse.Namespace) -> Fingerprint:
             talk(str(difference), quiet=args.quiet)
         return weakest_common_host(hosts, args.name)
     if args.texts:
-        from hpc3.host.foreign import fingerprint_from_texts
+        from hpc3.host.foreign import fingerprint_from_texts, is_fingerprint
 
+        if len(args.texts) == 1 and is_fingerprint(_text(args.texts[0])):
+            host = host_from_file(args.texts[0])
+            return replace(host, name=args.name) if args.name else host
         return fingerprint_from_texts({path: _text(path) for path in args.texts}, args.name, args.family)
     from hpc3.host.fingerprint import read_host
 

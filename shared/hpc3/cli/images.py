@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from hpc3.errors import InputError, UsageError
-from hpc3.oci.opening import Stores
 from hpc3.oci.reference import ImageReference, parse_reference
 
 if TYPE_CHECKING:
     from hpc3.oci.connections import Access
+    from hpc3.oci.opening import Stores
 
 T = TypeVar("T")
 

@@ -54,15 +54,18 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _text(configuration: Configuration) -> str:
-    """Return the files, each below a line with its path, and the command."""
+    """Return the files, each below a line with its path, and the commands."""
     blocks = [f"# /{printable(file.path)}\n{file.text}" for file in configuration.files]
-    return "\n".join([*blocks, f"# run\n{printable(configuration.command_line, 20000)}\n"])
+    lines = {"pull": configuration.pull_line, "run": configuration.command_line}
+    blocks += [f"# {name}\n{printable(line, 20000)}\n" for name, line in lines.items() if line]
+    return "\n".join(blocks)
 
 
 def _document(configuration: Configuration) -> str:
     document = {
         "engine": configuration.engine,
         "files": [{"path": f.path, "text": f.text, "executable": f.executable} for f in configuration.files],
+        "pull": list(configuration.pull),
         "command": list(configuration.command),
         "notes": list(configuration.notes),
     }

@@ -17,6 +17,7 @@ from typing import Any
 from hpc3.errors import InputError, printable
 from hpc3.vocabulary import vocabulary
 
+from .attached_sbom import SbomEntry
 from .image import PLACES, Image, image_of, overruled
 
 #: Version of the tables and of the text form.
@@ -31,6 +32,8 @@ CREATE TABLE external (digest TEXT, key TEXT, value TEXT NOT NULL, PRIMARY KEY (
 CREATE TABLE tag (reference TEXT PRIMARY KEY, digest TEXT NOT NULL) WITHOUT ROWID;
 CREATE INDEX image_software ON image (software);
 """
+# A catalog of an earlier release has none: nothing else is different.
+_SBOM_TABLE = "CREATE TABLE IF NOT EXISTS sbom (digest TEXT PRIMARY KEY, entries TEXT NOT NULL) WITHOUT ROWID"
 
 
 class Catalog:
@@ -47,7 +50,7 @@ class Catalog:
     def __init__(self, path: Path, *, create: bool = False) -> None:
         self._path = path
         if not create and not path.is_file():
-            raise InputError("there is no such catalog", where=str(path), remedy="make one: hpc3 catalog scan")
+            raise InputError("there is no such catalog", where=str(path), remedy="make one: hpc3 catalog build")
         if create:
             path.parent.mkdir(parents=True, exist_ok=True)
         self._connection = sqlite3.connect(path, timeout=_WAIT_SECONDS)
@@ -112,6 +115,20 @@ class Catalog:
             self._run("INSERT OR REPLACE INTO external VALUES (?, ?, ?)", row)
         self.put_image(self.image(digest) or image_of({}, reference, digest))
 
+    def put_sbom(self, digest: str, entries: Iterable[SbomEntry]) -> None:
+        """Keep the components of an image that its SBOM lists."""
+        listed = json.dumps([[entry.name, entry.version, entry.license] for entry in entries], ensure_ascii=False)
+        self._run("INSERT OR REPLACE INTO sbom VALUES (?, ?)", (digest, listed))
+
+    def sbom(self, digest: str) -> tuple[SbomEntry, ...]:
+        """Return the components of an image that its SBOM lists; ``()`` where no SBOM was read.
+
+        Raises:
+            InputError: the catalog is damaged.
+        """
+        row = self._run("SELECT entries FROM sbom WHERE digest = ?", (digest,)).fetchone()
+        return _entries(_json(row[0], f"{self._path}: {digest}"), f"{self._path}: {digest}") if row else ()
+
     def external(self, digest: str) -> dict[str, str]:
         """Return what the site states of an image."""
         return dict(self._run("SELECT key, value FROM external WHERE digest = ? ORDER BY key", (digest,)).fetchall())
@@ -138,6 +155,10 @@ class Catalog:
         rows = self._run("""SELECT digest FROM image WHERE instr(document, '"places"') > 0""", ())
         return frozenset(str(digest) for (digest,) in rows)
 
+    def digests_with_sbom(self) -> frozenset[str]:
+        """Return the digests of all images whose SBOM was read."""
+        return frozenset(str(digest) for (digest,) in self._run("SELECT digest FROM sbom", ()))
+
     def count(self) -> int:
         """Return how many images the catalog knows."""
         return int(self._run("SELECT count(*) FROM image", ()).fetchone()[0])
@@ -147,7 +168,9 @@ class Catalog:
         yield json.dumps({"schema": f"hpc3.catalog/{VERSION}"}) + "\n"
         for digest, document in self._run("SELECT digest, document FROM image ORDER BY digest", ()):
             external = self.external(digest)
-            said = {"external": external} if external else {}
+            said: dict[str, object] = {"external": external} if external else {}
+            if entries := self.sbom(digest):
+                said["sbom"] = [[entry.name, entry.version, entry.license] for entry in entries]
             yield json.dumps({**json.loads(document), **said}, sort_keys=True, ensure_ascii=False) + "\n"
 
     def put_lines(self, lines: Iterable[str], where: str) -> int:
@@ -169,6 +192,8 @@ class Catalog:
                 external = document.get("external")
                 if external:
                     self.put_external(image.digest, _texts(external, at), image.reference)
+                if "sbom" in document:
+                    self.put_sbom(image.digest, _entries(document["sbom"], at))
                 count += 1
         except InputError:
             self._connection.rollback()
@@ -196,21 +221,24 @@ class Catalog:
             (tables,) = self._connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
             if tables == 0:
                 self._connection.executescript(
-                    f"BEGIN; {_TABLES} PRAGMA application_id = {_APPLICATION}; PRAGMA user_version = {VERSION}; COMMIT;"
+                    f"BEGIN; {_TABLES} {_SBOM_TABLE};"
+                    f" PRAGMA application_id = {_APPLICATION}; PRAGMA user_version = {VERSION}; COMMIT;"
                 )
-                return
         except sqlite3.Error as error:
             raise self._fault(error) from error
+        if tables == 0:
+            return
         if application != _APPLICATION:
             raise InputError("is a database, but no catalog", where=str(self._path))
         if version != VERSION:
             raise InputError(f"is a catalog of version {version}; this program reads {VERSION}", where=str(self._path))
+        self._run(_SBOM_TABLE, ())
 
     def _fault(self, error: sqlite3.Error) -> InputError:
         if "locked" in str(error):
             return InputError("is locked by another program", where=str(self._path), remedy="try again when it is done")
         return InputError(
-            f"cannot be used as a catalog: {error}", where=str(self._path), remedy="scan anew, or pull it"
+            f"cannot be used as a catalog: {error}", where=str(self._path), remedy="build it anew, or pull it"
         )
 
 
@@ -254,14 +282,24 @@ def _check_schema(document: Mapping[str, Any], where: str) -> None:
         raise InputError(f"is not a catalog: schema is not hpc3.catalog/{VERSION}", where=where)
 
 
+def _entries(value: object, where: str) -> tuple[SbomEntry, ...]:
+    if not isinstance(value, list) or not all(isinstance(entry, list) and len(entry) == 3 for entry in value):
+        raise InputError("its SBOM is not a list of name, version and license", where=where)
+    return tuple(SbomEntry(*(_text(part, where) for part in entry)) for entry in value)
+
+
 def _parsed(line: str, where: str) -> Mapping[str, Any]:
-    try:
-        document = json.loads(line)
-    except ValueError as error:
-        raise InputError(f"is not JSON: {error}", where=where) from error
+    document = _json(line, where)
     if not isinstance(document, dict):
         raise InputError("is not an object", where=where)
     return document
+
+
+def _json(text: str, where: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise InputError(f"is not JSON: {error}", where=where) from error
 
 
 def _texts(value: object, where: str) -> dict[str, str]:

@@ -8,7 +8,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 from hpc3.errors import printable
-from hpc3.fingerprint import Fingerprint
+from hpc3.fingerprint import host_line
 
 from .check import FACETS, Report
 from .verdict import Judgement, Side, Verdict, worst
@@ -35,24 +35,6 @@ def report_text(report: Report, *, evidence: bool = False) -> str:
                 lines.append(f"{'':{2 * _NARROW + 2}}→ {judgement.remedy}")
     lines.append(f"verdict: {report.verdict.value.upper()} - {report.sentence}")
     return "".join(f"{printable(line)}\n" for line in lines)
-
-
-def host_line(host: Fingerprint) -> str:
-    """Return a host in one line: name, processor, GPUs, network, C library, launcher."""
-    parts = [host.name] if host.name else []
-    parts.append(host.cpu.target if host.cpu else "cpu unknown")
-    if host.gpus is None:
-        parts.append("GPUs unknown")
-    else:
-        listed = [f"{gpu.count}x {gpu.model or gpu.vendor} {gpu.architecture}".strip() for gpu in host.gpus]
-        parts.append(", ".join(listed) or "no GPU")
-    if host.fabrics:
-        parts.append("+".join(fabric.kind for fabric in host.fabrics))
-    if host.libc:
-        parts.append(f"{host.libc.name} {host.libc.version}".strip())
-    if host.launcher and host.launcher.name != "none":
-        parts.append(f"{host.launcher.name} {','.join(host.launcher.pmi or ()) or 'PMI unknown'}")
-    return " · ".join(parts)
 
 
 def image_line(report: Report) -> str:

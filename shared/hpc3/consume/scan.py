@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from hpc3.errors import Hpc3Error
 from hpc3.oci.opening import Stores
 from hpc3.oci.reference import ImageReference
+from hpc3.oci.store import ImageStore
 
+from .attached_sbom import SbomEntry, attached_sbom
 from .catalog import Catalog
 from .image import Image
 from .reading import whole_images
@@ -19,16 +21,17 @@ _SAVE_EVERY = 100
 
 @dataclass(frozen=True)
 class Scanned:
-    """What became of one name: its images, or that it had not changed, or the error that stopped it."""
+    """What became of one name: its images and their SBOMs by digest, or nothing new, or the error that stopped it."""
 
     reference: ImageReference
     digest: str = ""
     images: tuple[Image, ...] = ()
+    sboms: Mapping[str, tuple[SbomEntry, ...]] = field(default_factory=dict)
     error: Hpc3Error | None = None
 
 
 def scan_images(
-    catalog: Catalog, stores: Stores, references: Sequence[ImageReference], threads: int
+    catalog: Catalog, stores: Stores, references: Sequence[ImageReference], threads: int, *, with_sboms: bool = False
 ) -> Iterator[Scanned]:
     """Read every name and keep what is there; yield what became of each, in the order given.
 
@@ -40,20 +43,24 @@ def scan_images(
         stores: how stores are opened.
         references: what to read.
         threads: how many at once.
+        with_sboms: also read the SBOM that is attached to each image: three requests more, seven where the registry
+            has no referrers API; an image that had none is asked again.
 
     Raises:
         InputError: the catalog cannot be written.
     """
     known = {str(reference): catalog.digest_of_tag(str(reference)) for reference in references}
-    digests = catalog.digests()
+    digests = catalog.digests_with_sbom() if with_sboms else catalog.digests()
 
     def read(reference: ImageReference) -> Scanned:
         try:
             store = stores.open(reference)
             head = store.resolve(reference)
-            if head.digest == known[str(reference)]:
+            if head.digest == known[str(reference)] and not with_sboms:
                 return Scanned(reference, head.digest)
-            return Scanned(reference, head.digest, whole_images(store, reference, head, digests))
+            images = whole_images(store, reference, head, digests)
+            scanned = Scanned(reference, head.digest, images)
+            return _with_sboms(store, scanned) if with_sboms else scanned
         except Hpc3Error as error:
             return Scanned(reference, error=error)
 
@@ -62,6 +69,8 @@ def scan_images(
             for number, scanned in enumerate(pool.map(read, references), 1):
                 for image in scanned.images:
                     catalog.put_image(image)
+                for digest, entries in scanned.sboms.items():
+                    catalog.put_sbom(digest, entries)
                 if scanned.error is None:
                     catalog.put_tag(str(scanned.reference), scanned.digest)
                 if number % _SAVE_EVERY == 0:
@@ -70,3 +79,16 @@ def scan_images(
         finally:
             pool.shutdown(cancel_futures=True)
             catalog.save()
+
+
+def _with_sboms(store: ImageStore, scanned: Scanned) -> Scanned:
+    """Return what became of a name with the SBOMs of its images; one that cannot be read costs no image."""
+    sboms = {}
+    try:
+        for image in scanned.images:
+            entries = attached_sbom(store, image.digest)
+            if entries:
+                sboms[image.digest] = entries
+    except Hpc3Error as error:
+        return replace(scanned, sboms=sboms, error=error)
+    return replace(scanned, sboms=sboms)

@@ -1,6 +1,7 @@
 """GPUs and their drivers: sysfs and procfs first, ``nvidia-smi`` only for what these do not say.
 
-AMD's kernel driver tells the architecture in sysfs, so ``rocm-smi`` has nothing to add.
+AMD's kernel driver tells the architecture in sysfs, so ``rocm-smi`` has nothing to add. Intel's are known by their
+PCI device: a table names the architecture.
 """
 
 from __future__ import annotations
@@ -9,9 +10,11 @@ import re
 import shutil
 import subprocess
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from hpc3 import tables
 from hpc3.errors import InputError
 from hpc3.fingerprint import HostGpu
 
@@ -21,6 +24,8 @@ _CLASSES = ("0x03", "0x12")
 _NVIDIA_DRIVER = re.compile(r"Kernel Module.*?\s([0-9]+\.[0-9.]+)\s")
 _QUERY = ("nvidia-smi", "--query-gpu=gpu_name,driver_version,compute_cap", "--format=csv,noheader")
 _MOST_SECONDS = 5.0
+#: Kernel drivers of Intel's GPUs (kernel.org, gpu/drivers.html: "drm/i915", "drm/xe").
+INTEL_DRIVERS = ("i915", "xe")
 # NVML calls these product lines brand "tesla", the others "geforce", "quadro", …; nvidia-smi does not print the brand.
 _TESLA = re.compile(r"\b(Tesla|[AHBLVPKT][0-9]{1,3}[a-zA-Z]{0,2}|GH200|GB200|GB300)\b")
 
@@ -31,15 +36,15 @@ def read_gpus(root: Path) -> tuple[HostGpu, ...]:
     Raises:
         InputError: ``nvidia-smi`` answered something unreadable.
     """
-    found = Counter(_pci_vendors(root))
+    cards = list(_pci_cards(root))
+    found = Counter(vendor for vendor, _ in cards)
     gpus: list[HostGpu] = []
     if found["nvidia"]:
         gpus += _nvidia(root) or [HostGpu("nvidia", count=found["nvidia"])]
     amd = _amd(root)
     if amd or found["amd"]:
         gpus += amd or [HostGpu("amd", count=found["amd"])]
-    if found["intel"]:
-        gpus.append(HostGpu("intel", count=found["intel"]))
+    gpus += [_intel(card, root) for vendor, card in cards if vendor == "intel"]
     return grouped(gpus)
 
 
@@ -78,10 +83,12 @@ def gfx_name(target_version: int) -> str:
     return f"gfx{major}{minor:x}{step:x}"
 
 
-def _pci_vendors(root: Path) -> list[str]:
-    devices = sorted((root / "sys/bus/pci/devices").glob("*"))
-    accelerators = (d for d in devices if _text(d / "class").startswith(_CLASSES))
-    return [_VENDORS[vendor] for d in accelerators if (vendor := _text(d / "vendor")) in _VENDORS]
+def _pci_cards(root: Path) -> Iterator[tuple[str, Path]]:
+    """Yield vendor and sysfs folder of each display controller and accelerator."""
+    for device in sorted((root / "sys/bus/pci/devices").glob("*")):
+        vendor = _text(device / "vendor")
+        if vendor in _VENDORS and _text(device / "class").startswith(_CLASSES):
+            yield _VENDORS[vendor], device
 
 
 def _nvidia(root: Path) -> list[HostGpu]:
@@ -113,6 +120,15 @@ def _amd(root: Path) -> list[HostGpu]:
     named = [gfx_name(int(v.group(1))) for v in versions if v and int(v.group(1))]
     rocm = _text(root / "opt/rocm/.info/version").partition("-")[0]
     return [HostGpu("amd", "", name, driver=driver, rocm=rocm) for name in named]
+
+
+def _intel(card: Path, root: Path) -> HostGpu:
+    """Return a card as its PCI device tells; only drivers that Intel ships apart from the kernel have a version."""
+    device = _text(card / "device")
+    row = next((row for row in tables.rows("intel_gpus") if row["device"] == device), None)
+    driver = (card / "driver").resolve().name
+    version = _text(root / "sys/module" / driver / "version") if driver in INTEL_DRIVERS else ""
+    return HostGpu("intel", row["model"] if row else "", row["architecture"] if row else "", driver=version)
 
 
 def _nvidia_gpu(name: str, driver: str, architecture: str = "") -> HostGpu:

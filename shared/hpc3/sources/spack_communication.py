@@ -103,7 +103,7 @@ def fabric_fact(provider: Provider | None, components: Mapping[str, Component], 
     return Known(
         Fabric(
             frameworks=frameworks,
-            providers=_libfabric_providers(runtime),
+            providers=tuple(sorted({*_libfabric_providers(runtime), *_ucx_transports(runtime)})),
             libfabric=versions["libfabric"],
             ucx=versions["ucx"],
             collectives=tuple(sorted(f"{role}@{component.version}" for role, component in collectives)),
@@ -185,17 +185,20 @@ def _frameworks(provider: Component) -> tuple[str, ...] | None:
     return tuple(sorted(found)) or None
 
 
-def _libfabric_providers(runtime: Mapping[str, Component]) -> tuple[str, ...]:
-    return tuple(
-        sorted(
-            {
-                f"ofi:{value}"
-                for _, component in _of_role(runtime, ("libfabric",))
-                for value in _values(component, "fabrics")
-                if value != "none"
-            }
-        )
-    )
+def _libfabric_providers(runtime: Mapping[str, Component]) -> Iterable[str]:
+    for _, component in _of_role(runtime, ("libfabric",)):
+        yield from (f"ofi:{value}" for value in _values(component, "fabrics") if value != "none")
+
+
+def _ucx_transports(runtime: Mapping[str, Component]) -> Iterable[str]:
+    """Yield what the variants of UCX compile in: by default no ``verbs``, and thus nothing for InfiniBand."""
+    for _, component in _of_role(runtime, ("ucx",)):
+        # An external's variants are mostly the concretizer's filling, and old recipes had none of them.
+        if component.external is None and "verbs" in component.variants:
+            for row in rows("ucx_transports"):
+                wanted = [variant for variant in (row["variant"], *row["needs"]) if variant]
+                if all(component.variants.get(variant) is True for variant in wanted):
+                    yield f"ucx:{row['transport']}"
 
 
 def _of_role(components: Mapping[str, Component], roles: tuple[str, ...]) -> list[tuple[str, Component]]:

@@ -19,7 +19,7 @@ from hpc3.consume.cuda import (
 )
 from hpc3.consume.facets.gpu import check_gpu
 from hpc3.consume.verdict import Verdict, worst
-from hpc3.fingerprint import Fingerprint, HostGpu
+from hpc3.fingerprint import Fingerprint, HostGpu, Kernel
 from hpc3.tables import rows
 from hpc3.versions import version_numbers
 from unit.consume.consumer_examples import A100, CUDA, MI250X, ROCM, host, image
@@ -207,3 +207,23 @@ def test_requirement_string_is_read_from_the_image(third_party: Path) -> None:
     assert said["GPU_REQUIRE_UNMET"] is Verdict.DEGRADED
     assert said["GPU_DRIVER_MINOR"] is Verdict.DEGRADED
     assert not re.search("UNMET", str(verdicts(stated, A100)))
+
+
+PONTE_VECCHIO = HostGpu("intel", "Intel Data Center GPU Max 1550", "intel_gpu_pvc", 6)
+
+
+@pytest.mark.parametrize(
+    ("code", "gpu", "modules", "expected"),
+    [
+        ("intel_gpu_acm_g10,intel_gpu_pvc", PONTE_VECCHIO, ("i915",), {"GPU_CODE_NATIVE": Verdict.OK}),
+        ("intel_gpu_acm_g10", PONTE_VECCHIO, ("xe",), {"GPU_SPIRV_NOT_STATED": Verdict.UNKNOWN}),
+        ("", PONTE_VECCHIO, ("xe",), {"GPU_CODE_UNKNOWN": Verdict.UNKNOWN}),
+        ("intel_gpu_pvc", HostGpu("intel"), ("xe",), {"GPU_CODE_UNKNOWN": Verdict.UNKNOWN}),
+        ("intel_gpu_pvc", PONTE_VECCHIO, ("fuse",), {"GPU_DRIVER_MISSING": Verdict.FAILS}),
+        ("intel_gpu_pvc", PONTE_VECCHIO, None, {"GPU_CODE_NATIVE": Verdict.OK}),
+    ],
+)
+def test_intel(code: str, gpu: HostGpu, modules: tuple[str, ...] | None, expected: dict[str, Verdict]) -> None:
+    on = host(gpus=(gpu,), kernel=Kernel("6.8", 4096, modules))
+    stated = image(hardware__gpu__vendor="intel", hardware__gpu__architecture=code)
+    assert {judgement.code: judgement.verdict for judgement in check_gpu(stated, on)} == expected

@@ -65,6 +65,27 @@ def test_the_flavour_to_ask_for(pmi: str, served: tuple[str, ...], flavour: str)
     assert (judgement.verdict, judgement.remedy) == (Verdict.OK, f"srun --mpi={flavour}")
 
 
+@pytest.mark.parametrize(
+    ("launcher", "pmi", "command"),
+    [
+        (Launcher("flux", pmi=("pmi1",)), "pmi1,pmi2", "flux run -opmi=simple"),
+        (Launcher("flux", pmi=("cray", "pmi1")), "cray", "flux run -opmi=cray-pals"),
+        (Launcher("flux", pmi=("pmi1", "pmix")), "pmix_v5", "flux run -opmi=pmix"),
+        (Launcher("jsm", pmi=("pmix",)), "pmix_v3", "jsrun"),
+    ],
+)
+def test_launchers_other_than_slurm(launcher: Launcher, pmi: str, command: str) -> None:
+    stated = image(MPICH, mpi__pmi=pmi, mpi__portability__mode="hybrid")
+    (judgement,) = check_mpi(stated, host(launcher=launcher))
+    assert (judgement.verdict, judgement.remedy) == (Verdict.OK, command)
+
+
+def test_flux_without_its_plugin_starts_open_mpi_5_as_singletons() -> None:
+    (judgement,) = check_mpi(image(OPENMPI5), host(launcher=Launcher("flux", pmi=("pmi1",))))
+    assert (judgement.verdict, judgement.code) == (Verdict.FAILS, "MPI_NO_COMMON_PMI")
+    assert judgement.remedy.startswith("ask for flux-pmix")
+
+
 def test_missing_facts_are_unknown() -> None:
     assert mpi(image(without="mpi.implementation"), host())["MPI_NOT_STATED"] is Verdict.UNKNOWN
     assert mpi(image(MPICH, without="mpi.pmi"), host())["MPI_PMI_NOT_STATED"] is Verdict.UNKNOWN
@@ -138,6 +159,21 @@ def test_networks() -> None:
         fabric(image(MPICH, own, without="communication.framework"), lumi_g())["FABRIC_NOT_STATED"] is Verdict.UNKNOWN
     )
     assert fabric(image(MPICH), host())["FABRIC_NONE"] is Verdict.OK
+
+
+@pytest.mark.parametrize(
+    ("transports", "kind", "code"),
+    [
+        ("ucx:posix,ucx:rc,ucx:tcp", "mlx5", "FABRIC_NATIVE"),
+        ("ucx:dc,ucx:tcp", "mlx5", "FABRIC_NATIVE"),
+        ("ucx:dc,ucx:tcp", "irdma", "FABRIC_TCP"),
+        ("ucx:posix,ucx:sysv,ucx:tcp", "mlx5", "FABRIC_TCP"),  # what Spack's defaults give
+        ("ofi:tcp", "mlx5", "FABRIC_NATIVE"),  # says nothing of UCX
+    ],
+)
+def test_a_ucx_serves_what_its_transports_serve(transports: str, kind: str, code: str) -> None:
+    stated = image(OPENMPI5, communication__framework="ucx", communication__providers=transports)
+    assert code in fabric(stated, host(fabrics=(HostFabric(kind),)))
 
 
 def test_locked_memory() -> None:

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hpc3.cli import main
+from hpc3.consume.attached_sbom import SbomEntry
 from hpc3.consume.catalog import Catalog
 from hpc3.consume.find import rank_images
 from hpc3.consume.image import Image, image_of
@@ -66,6 +67,30 @@ def test_a_site_overrules_and_a_new_scan_keeps_that(path: Path) -> None:
         assert catalog.images_of("gromacs") == ()
     assert (found.statements[TARGET].value, found.statements[TARGET].place) == ("zen2", "external")
     assert found.size == 5
+
+
+def test_an_sbom_is_kept_shared_and_needs_no_newer_catalog(path: Path) -> None:
+    one, listed = numbered(image(), 1), (SbomEntry("fftw", "3.3.10", "GPL-2.0-or-later"), SbomEntry("zlib"))
+    with Catalog(path, create=True) as catalog:
+        catalog.put_image(one)
+        assert catalog.sbom(one.digest) == ()
+        catalog._connection.execute("DROP TABLE sbom")  # as an earlier release made it
+    with Catalog(path) as catalog:
+        catalog.put_sbom(one.digest, listed)
+        assert catalog.sbom(one.digest) == listed
+        assert catalog.digests_with_sbom() == {one.digest}
+        lines = list(catalog.lines())
+    with Catalog(path.with_name("other.sqlite"), create=True) as other:
+        other.put_lines(lines, "lines")
+        assert other.sbom(one.digest) == listed
+        assert list(other.lines()) == lines
+
+
+@pytest.mark.parametrize("sbom", [1, {}, ["fftw"], [["fftw", "1"]], [["fftw", "1", 2]]])
+def test_a_foreign_sbom_of_another_shape_is_not_taken_in(path: Path, sbom: object) -> None:
+    lines = ['{"schema": "hpc3.catalog/1"}', json.dumps({"digest": "sha256:1", "sbom": sbom})]
+    with Catalog(path, create=True) as catalog, pytest.raises(InputError, match="lines:2"):
+        catalog.put_lines(lines, "lines")
 
 
 def test_a_site_may_speak_of_an_image_that_was_never_scanned(path: Path) -> None:

@@ -2,17 +2,31 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from jsonschema import Draft7Validator
+from jsonschema.validators import validator_for
+from packageurl import PackageURL
 
+import peers
 from hpc3.cli import main
-from hpc3.consume.export.compspec import attribute_names, compspec_artifact, compspec_graph
+from hpc3.consume.export.compspec import (
+    ARCHSPEC_URL,
+    GRAPH_URL,
+    attribute_names,
+    compspec_artifact,
+    compspec_graph,
+)
+from hpc3.consume.export.cyclonedx import cyclonedx_bom, image_purl
 from hpc3.consume.export.in_toto import in_toto_statement
 from hpc3.consume.export.nfd import nfd_specification
 from hpc3.consume.image import Image
@@ -39,6 +53,35 @@ def test_compspec_artifact_has_the_demanded_shape() -> None:
         assert set(item) == ITEM
         assert document["metadata"]["schemas"][item["name"]] == item["schema"]
         assert all(isinstance(value, str) for value in item["attributes"].values())
+
+
+@pytest.fixture(scope="session")
+def schemas() -> Path:
+    return peers.git_clone("https://github.com/compspec/schemas", "main", "compspec-schemas")
+
+
+def test_compspec_artifact_follows_its_schema(schemas: Path) -> None:
+    schema = json.loads((schemas / "schema.json").read_text("utf-8"))
+    Draft7Validator(schema).validate(artifact(image(MPICH, CUDA)))
+    Draft7Validator(schema).validate(artifact(image(without="hardware.cpu.optimized.version")))
+
+
+def test_the_graph_follows_its_schema(schemas: Path) -> None:
+    """compspec's own check of its graphs (.github/validate.py): JSON Graph Format, version 2."""
+    schema = json.loads((schemas / "json-graph-schema_v2.json").read_text("utf-8"))
+    validator_for(schema)(schema).validate(json.loads(compspec_graph()))
+
+
+def test_the_graphs_that_are_named_are_published(schemas: Path) -> None:
+    """What the default addresses give, read from the repository they point into."""
+    for url, namespace in ((ARCHSPEC_URL, "io.archspec"), (GRAPH_URL, "org.supercontainers")):
+        commit, _, path = url.partition("/compspec/schemas/")[2].partition("/")
+        done = subprocess.run(
+            ["git", "-C", str(schemas), "show", f"{commit}:{path}"], capture_output=True, text=True, check=False
+        )
+        if done.returncode != 0 and (schemas / ".git/shallow").exists():
+            pytest.skip("the clone is shallow: it holds no older commit")
+        assert json.loads(done.stdout)["graph"]["id"] == namespace
 
 
 def test_compspec_attributes_are_nodes_of_the_graph() -> None:
@@ -134,14 +177,65 @@ def test_every_flag_of_every_target_has_a_name_or_is_hand_written_only(family: s
     assert not missing
 
 
+NAMED = replace(
+    image(software__dependencies="fftw@3.3.10,gcc-runtime@13.2.0"), reference="docker://ghcr.io/site/gromacs:1"
+)
+
+
 def test_in_toto_statement() -> None:
-    stated = replace(image(), reference="ghcr.io/site/gromacs:1")
-    document = json.loads(in_toto_statement(stated))
+    """Statement v1 (in-toto/attestation, spec/v1/statement.md, field_types.md)."""
+    document = json.loads(in_toto_statement(NAMED))
+    assert list(document) == ["_type", "subject", "predicateType", "predicate"]
     assert document["_type"] == "https://in-toto.io/Statement/v1"
-    assert document["subject"] == [{"name": "ghcr.io/site/gromacs:1", "digest": {"sha256": "0" * 64}}]
+    assert document["subject"] == [{"name": "docker://ghcr.io/site/gromacs:1", "digest": {"sha256": "0" * 64}}]
+    assert re.fullmatch(r"urn:[A-Za-z0-9][A-Za-z0-9-]{0,30}[A-Za-z0-9]:[A-Za-z0-9:]+", document["predicateType"])
     assert document["predicate"]["provenance"][key("software.name")] == "annotation"
     with pytest.raises(InputError, match="no digest"):
-        in_toto_statement(replace(stated, digest=""))
+        in_toto_statement(replace(NAMED, digest=""))
+
+
+def test_cyclonedx_is_valid() -> None:
+    for stated in (NAMED, replace(NAMED, reference=""), image()):
+        error = JsonStrictValidator(SchemaVersion.V1_6).validate_str(cyclonedx_bom(stated))
+        assert error is None, error
+    assert cyclonedx_bom(NAMED) == cyclonedx_bom(NAMED)
+    assert json.loads(cyclonedx_bom(NAMED))["serialNumber"] != json.loads(cyclonedx_bom(image()))["serialNumber"]
+    with pytest.raises(InputError, match="no digest"):
+        cyclonedx_bom(replace(NAMED, digest=""))
+
+
+def test_cyclonedx_says_what_guac_reads() -> None:
+    """GUAC wants metadata.component, its bom-ref, and purls of types that it knows (guacsec/guac, parser_cyclonedx.go
+    and helpers/purl.go); others make it refuse the document."""
+    document = json.loads(cyclonedx_bom(NAMED))
+    container = document["metadata"]["component"]
+    purl = PackageURL.from_string(container["purl"])
+    assert (purl.type, purl.name, purl.version) == ("oci", "gromacs", NAMED.digest)
+    assert purl.qualifiers == {"repository_url": "ghcr.io/site/gromacs", "tag": "1"}
+    assert container["hashes"] == [{"alg": "SHA-256", "content": "0" * 64}]
+    stated = {entry["name"]: entry["value"] for entry in container["properties"]}
+    assert stated[key("hardware.cpu.optimized.version")] == "zen3"
+    found = [PackageURL.from_string(component["purl"]) for component in document["components"]]
+    assert [(one.type, one.name, one.version) for one in found] == [
+        ("generic", "fftw", "3.3.10"),
+        ("generic", "gcc-runtime", "13.2.0"),
+    ]
+    (edges,) = document["dependencies"]
+    assert edges["ref"] == container["bom-ref"]
+    assert edges["dependsOn"] == [component["bom-ref"] for component in document["components"]]
+
+
+@pytest.mark.parametrize(
+    ("reference", "purl"),
+    [
+        ("registry:5000/a/B:1.0", "pkg:oci/b@sha256%3A" + "0" * 64 + "?repository_url=registry%3A5000%2Fa%2Fb&tag=1.0"),
+        ("gromacs:1", "pkg:oci/gromacs@sha256%3A" + "0" * 64 + "?tag=1"),
+        ("oci:/home/someone/layout:1", "pkg:oci/gromacs@sha256%3A" + "0" * 64),
+        ("", "pkg:oci/gromacs@sha256%3A" + "0" * 64),
+    ],
+)
+def test_package_url_of_an_image(reference: str, purl: str) -> None:
+    assert image_purl(replace(image(), reference=reference)) == purl
 
 
 @pytest.mark.parametrize("form", ["compspec", "nfd", "compspec-graph"])
@@ -152,5 +246,24 @@ def test_verb(tmp_path: Path, form: str, capsys: pytest.CaptureFixture[str]) -> 
     assert json.loads(capsys.readouterr().out)
 
 
+@pytest.mark.parametrize("form", ["cyclonedx", "in-toto"])
+def test_verb_wants_a_digest_where_the_format_does(
+    tmp_path: Path, form: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stated = {name: statement.value for name, statement in image().statements.items()}
+    (tmp_path / "image.json").write_text(json.dumps({"annotations": stated, "digest": image().digest}))
+    assert main(["export", str(tmp_path / "image.json"), "--format", form]) == 0
+    assert json.loads(capsys.readouterr().out)
+    (tmp_path / "image.json").write_text(json.dumps(stated))
+    assert main(["export", str(tmp_path / "image.json"), "--format", form]) == 3
+    assert "no digest" in capsys.readouterr().err
+
+
 def test_verb_without_an_image() -> None:
     assert main(["export", "--format", "nfd"]) == 2
+
+
+@pytest.mark.parametrize("form", ["cyclonedx", "in-toto", "compspec-graph"])
+def test_verb_attaches_only_what_readers_look_for(form: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["export", "docker://127.0.0.1:1/x:1", "--format", form, "--attach"]) == 2
+    assert capsys.readouterr().err.count("\n") == 1

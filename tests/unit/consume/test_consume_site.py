@@ -15,13 +15,16 @@ from hypothesis import strategies as st
 
 import peers
 from hpc3.cli import main
+from hpc3.consume.attached_sbom import SbomEntry
 from hpc3.consume.catalog import Catalog
 from hpc3.consume.image import Image, image_of
 from hpc3.consume.site.build import build_site
 from hpc3.consume.site.markdown import decoded_text, safe_html
-from hpc3.consume.site.pages import list_data
+from hpc3.consume.site.pages import index_page, list_data
+from hpc3.consume.tweak.engines import ENGINES
 from hpc3.errors import InputError
 from hpc3.host.document import fingerprint_to_json
+from hpc3.tables import DATA
 from hpc3.vocabulary import key
 from unit.consume.consumer_examples import CUDA, MPICH, PLAIN, host, image, lumi_g
 
@@ -133,6 +136,48 @@ def test_list_data_is_json_in_a_script() -> None:
     assert data["rows"][0][data["columns"].index("verdicts")] == ["ok", "fails"]
 
 
+def test_an_attached_sbom_comes_before_the_annotation(tmp_path: Path) -> None:
+    listed = (SbomEntry("fftw", "3.3.10", "GPL-2.0-or-later"), SbomEntry("<b>zlib</b>", "1.3"))
+    sboms = {named(1).digest: listed, named(2).digest: ()}
+    build_site([named(1), named(2)], HOSTS, tmp_path / "site", sboms.__getitem__)
+    first, second = (page.read_text("utf-8") for page in sorted((tmp_path / "site/images").iterdir()))
+    assert "From the SBOM" in first
+    assert '<td data-name="License">GPL-2.0-or-later</td>' in first
+    assert "<b>zlib</b>" not in first
+    assert "gcc-runtime" not in first
+    assert "From the image's annotations" in second
+    assert "gcc-runtime" in second
+
+
+def test_every_engine_is_told_how_to_pull_and_run(tmp_path: Path) -> None:
+    build_site([named(1, MPICH)], HOSTS, tmp_path / "site")
+    page = next((tmp_path / "site/images").iterdir()).read_text("utf-8")
+    for engine in ENGINES:
+        assert f"<h3>{engine}</h3>" in page
+    assert "<code>podman pull r.example/x:1\nsrun --mpi=pmi2 podman run" in page
+    assert "shifterimg pull docker:r.example/x:1\n" in page
+
+
+def luminance(colour: str) -> float:
+    """Relative luminance (WCAG 2.2)."""
+    short = colour if len(colour) == 7 else "#" + "".join(digit * 2 for digit in colour[1:])
+    channels = (int(short[place : place + 2], 16) / 255 for place in (1, 3, 5))
+    linear = [c / 12.92 if c <= 0.03928 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def test_text_stands_out_in_both_colour_schemes() -> None:
+    """At least 4.5 : 1 (WCAG 2.2, 1.4.3, level AA)."""
+    style = (DATA / "site/style.css").read_text("utf-8")
+    schemes = [dict(re.findall(r"--([a-z-]+): (#[0-9a-fA-F]{3,6});", block)) for block in style.split("@media")[:2]]
+    words = ("ok", "degraded", "fails", "unknown")
+    pairs = [(text, back) for text in ("text", "quiet", "link") for back in ("page", "soft")]
+    for colours in schemes:
+        for text, back in (*pairs, *((word, f"{word}-back") for word in words)):
+            light, dark = sorted((luminance(colours[text]), luminance(colours[back])), reverse=True)
+            assert (light + 0.05) / (dark + 0.05) >= 4.5, (text, back)
+
+
 def test_an_old_site_is_replaced_and_another_folder_never(tmp_path: Path) -> None:
     build_site([named(1), named(2)], (), tmp_path / "site")
     build_site([named(3)], (), tmp_path / "site")
@@ -144,13 +189,13 @@ def test_an_old_site_is_replaced_and_another_folder_never(tmp_path: Path) -> Non
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
 
 
-def dom(page: Path, fragment: str = "", size: str = "1280,800") -> str:
+def dom(page: Path, fragment: str = "", flag: str = "--window-size=1280,800") -> str:
     """The page as headless Chromium has it after its scripts ran."""
     chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if chromium is None:
         pytest.skip("chromium is not installed")
     peers.ran("chromium")
-    flags = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", f"--window-size={size}"]
+    flags = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", flag]
     flags += [f"--user-data-dir={page.parent / '.profile'}", "--virtual-time-budget=5000", "--dump-dom"]
     done = subprocess.run(
         [chromium, *flags, f"file://{page}{fragment}"], capture_output=True, text=True, check=False, timeout=120
@@ -184,18 +229,39 @@ def test_chromium_shows_the_page_of_an_image(tmp_path: Path) -> None:
     page = dom(next((tmp_path / "site/images").iterdir()))
     assert "<h3>GROMACS</h3>" in page
     assert "alert(1)</script>" not in page
-    assert "<td>fftw</td><td>3.3.10</td>" in page
+    assert '<th scope="row">fftw</th><td data-name="Version">3.3.10</td>' in page
     assert "srun" in page
     assert '<span class="verdict fails">fails</span>' in page
+
+
+MEASURE = """\
+<body><iframe id="phone" src="{page}" width="390" height="800"></iframe><script>
+const phone = document.getElementById("phone");
+phone.onload = () => {{
+  const wide = phone.contentDocument.documentElement.scrollWidth;
+  document.body.append(`the page is ${{wide}} wide`);
+}};
+</script></body>
+"""
+
+
+@pytest.mark.parametrize("page", ["index.html", "images"])
+def test_nothing_is_wider_than_a_phone(tmp_path: Path, page: str) -> None:
+    """Headless Chromium makes no window this narrow: the page is shown in a frame of a phone's width."""
+    long = "A-name-that-is-longer-than-any-screen-of-a-phone-and-has-no-blank-" * 4
+    build_site([named(2, MPICH, CUDA, readme=f"{README}\n`{long}`\n")], HOSTS, tmp_path / "site")
+    file = tmp_path / "site" / page
+    shown = file if file.is_file() else next(file.iterdir())
+    (tmp_path / "phone.html").write_text(MEASURE.format(page=shown.relative_to(tmp_path)))
+    measured = re.search(r"the page is (\d+) wide", dom(tmp_path / "phone.html", flag="--allow-file-access-from-files"))
+    assert measured is not None
+    assert int(measured.group(1)) <= 390
 
 
 def test_ten_thousand_images_are_listed_at_once(tmp_path: Path) -> None:
     one = image(MPICH)
     many = [replace(one, digest=f"sha256:{n:064x}", reference=f"r.example/app{n % 97}:{n}") for n in range(10_000)]
     (tmp_path / "site").mkdir()
-    from hpc3.consume.site.pages import index_page
-    from hpc3.tables import DATA
-
     for name in ("app.js", "style.css"):
         shutil.copy(DATA / "site" / name, tmp_path / "site")
     (tmp_path / "site/index.html").write_text(index_page(HOSTS), "utf-8")

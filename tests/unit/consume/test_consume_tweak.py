@@ -19,12 +19,13 @@ from hpc3.consume.image import Image, image_of
 from hpc3.consume.tweak.configuration import Configuration
 from hpc3.consume.tweak.engines import ENGINES, configuration_for
 from hpc3.consume.tweak.oci_hooks import anchored, entry
-from hpc3.fingerprint import Fingerprint, HostFabric, HostMpi
+from hpc3.fingerprint import Fingerprint, HostFabric, HostGpu, HostMpi, Launcher
 from hpc3.host.document import fingerprint_to_json
 from hpc3.vocabulary import is_reserved, key
 from unit.consume.consumer_examples import A100, CRAY, CUDA, MPICH, OPENMPI5, PLAIN, ROCM, host, image, lumi_g
 
 REFERENCE = "ghcr.io/site/gromacs:2025.3"
+INTEL = {"hardware.gpu.vendor": "intel"}
 
 
 PYXIS = "--container-image=ghcr.io#site/gromacs:2025.3"
@@ -132,6 +133,10 @@ def test_podman_gets_annotations_explicitly_and_none_that_steers() -> None:
         ((MPICH,), lumi_g(), "sarus", ["sarus", "run", "--mpi"]),
         ((MPICH,), lumi_g(), "shifter", ["--module=mpich", f"--image=docker:{REFERENCE}"]),
         ((CUDA,), node_with_a100(), "shifter", ["--module=gpu"]),
+        ((MPICH,), host(launcher=Launcher("flux", pmi=("pmi1",))), "podman", ["flux", "run", "-opmi=simple", "podman"]),
+        ((MPICH,), host(launcher=Launcher("flux", pmi=("pmi1",))), "edf", ["srun"]),  # a plug-in of Slurm
+        ((MPICH,), host(launcher=Launcher("none", pmi=())), "podman", ["podman", "run"]),
+        ((INTEL,), host(gpus=(HostGpu("intel"),)), "podman", ["--device", "/dev/dri"]),
         ((), host(), "shifter", ["srun", "-N1", "-n1", "shifter", "--module=none"]),
         ((CUDA,), node_with_a100(), "enroot", ["env", "NVIDIA_VISIBLE_DEVICES=all"]),
         ((OPENMPI5,), node_with_a100(), "enroot", ["srun", "--mpi=pmix_v4", PYXIS]),

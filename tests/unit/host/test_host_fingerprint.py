@@ -13,6 +13,7 @@ import pytest
 
 from hpc3.cli import main
 from hpc3.errors import HostError
+from hpc3.fingerprint import Launcher
 from hpc3.host.device import read_devices
 from hpc3.host.fabric import read_fabrics
 from hpc3.host.fingerprint import read_host
@@ -131,6 +132,44 @@ def test_slurm_flavours_from_its_plugins(tmp_path: Path) -> None:
     assert read_launcher(tmp_path).pmi == ("cray_shasta", "pmi2", "pmix", "pmix_v4")
 
 
+def made_program(root: Path, name: str, *plugins: str) -> None:
+    for path in (f"usr/bin/{name}", *(f"usr/lib64/flux/shell/plugins/{plugin}" for plugin in plugins)):
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).touch()
+
+
+@pytest.mark.parametrize(
+    ("program", "plugins", "launcher"),
+    [
+        ("flux", (), Launcher("flux", pmi=("pmi1",))),
+        ("flux", ("pmix/pmix.so", "cray_pals.so", "mpi.so"), Launcher("flux", pmi=("cray", "pmi1", "pmix"))),
+        ("jsrun", (), Launcher("jsm", pmi=("pmix",))),
+        ("srun", (), Launcher("slurm", pmi=())),
+        ("prun", (), Launcher("none", pmi=())),  # OpenHPC's wrapper around whatever launcher there is
+    ],
+)
+def test_other_launchers(tmp_path: Path, program: str, plugins: tuple[str, ...], launcher: Launcher) -> None:
+    made_program(tmp_path, program, *plugins)
+    assert read_launcher(tmp_path) == launcher
+
+
+def test_the_launcher_nearest_to_the_ranks_counts(tmp_path: Path) -> None:
+    for program in ("flux", "jsrun", "blaunch", "pbsdsh"):
+        made_program(tmp_path, program)
+    assert read_launcher(tmp_path).name == "flux"
+
+
+@pytest.mark.parametrize(
+    ("programs", "reason"),
+    [(("pbsdsh",), "PBS offers no PMI"), (("blaunch",), "LSF offers no PMI"), (("pbsdsh", "palsrun"), "HPE PALS")],
+)
+def test_launchers_that_do_not_tell(tmp_path: Path, programs: tuple[str, ...], reason: str) -> None:
+    for program in programs:
+        made_program(tmp_path, program)
+    with pytest.raises(HostError, match=reason):
+        read_launcher(tmp_path)
+
+
 def test_slurm_flavours_from_its_list() -> None:
     text = "MPI plugin types are...\n\tnone\n\tpmi2\n\tpmix\nspecific pmix plugin versions available: pmix_v4\n"
     assert flavours_from_list(text) == {"pmi2", "pmix", "pmix_v4"}
@@ -155,6 +194,27 @@ def test_verb_reads_texts_of_another_machine(tmp_path: Path, capsys: pytest.Capt
     assert (host["name"], host["cpu"]["target"], host["gpus"][0]["architecture"]) == ("n1", "core2", "sm_80")
     assert host["libc"] is None
     assert "no output that was given" in host["unknown"]["libc"]
+
+
+def test_verb_prints_a_line_for_a_login_banner(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "node.json").write_text(
+        json.dumps(
+            {
+                "schema": "hpc3.fingerprint/1",
+                "cpu": {"family": "x86_64", "target": "zen3"},
+                "gpus": [{"vendor": "amd", "model": "MI250X", "architecture": "gfx90a", "count": 8}],
+                "fabrics": [{"kind": "cxi"}],
+                "libc": {"name": "glibc", "version": "2.31"},
+                "launcher": {"name": "slurm", "pmi": ["cray_shasta", "pmi2"]},
+            }
+        )
+    )
+    arguments = ["fingerprint", "--from", str(tmp_path / "node.json"), "--format", "text", "--name", "node"]
+    assert main(arguments) == 0
+    line = "node · zen3 · 8x MI250X gfx90a · cxi · glibc 2.31 · slurm cray_shasta,pmi2\n"
+    assert capsys.readouterr().out == line
+    assert main(["fingerprint", "--format", "text"]) == 0
+    assert capsys.readouterr().out.count("\n") == 1
 
 
 @pytest.mark.parametrize("arguments", [["--from", "nowhere"], ["--merge", "nowhere"]])

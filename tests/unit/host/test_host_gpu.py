@@ -74,6 +74,30 @@ def test_amd_from_sysfs(tmp_path: Path) -> None:
     assert read_gpus(tmp_path) == (HostGpu("amd", "", "gfx90a", 2, "6.8.5"),)
 
 
+def intel_card(root: Path, address: str, device: str, driver: str = "") -> None:
+    card = root / "sys/bus/pci/devices" / address
+    card.mkdir(parents=True)
+    for name, text in (("class", "0x038000"), ("vendor", "0x8086"), ("device", device)):
+        (card / name).write_text(f"{text}\n")
+    if driver:
+        (root / "sys/bus/pci/drivers" / driver).mkdir(parents=True, exist_ok=True)
+        (card / "driver").symlink_to(root / "sys/bus/pci/drivers" / driver)
+
+
+def test_intel_from_pci(tmp_path: Path) -> None:
+    intel_card(tmp_path, "0000:18:00.0", "0x0bd5", "i915")
+    intel_card(tmp_path, "0000:2a:00.0", "0x0bd5", "i915")
+    intel_card(tmp_path, "0000:3a:00.0", "0xe20b", "xe")
+    intel_card(tmp_path, "0000:4a:00.0", "0x3e92")
+    (tmp_path / "sys/module/i915").mkdir(parents=True)
+    (tmp_path / "sys/module/i915/version").write_text("1.24.2.17\n")
+    assert read_gpus(tmp_path) == (
+        HostGpu("intel"),
+        HostGpu("intel", "Intel Arc B580 Graphics", "intel_gpu_bmg_g21"),
+        HostGpu("intel", "Intel Data Center GPU Max 1550", "intel_gpu_pvc", 2, "1.24.2.17"),
+    )
+
+
 def test_nvidia_from_procfs(tmp_path: Path) -> None:
     card = tmp_path / "sys/bus/pci/devices/0000:07:00.0"
     card.mkdir(parents=True)

@@ -232,6 +232,33 @@ def test_libfabric() -> None:
     assert fabric_of(*nodes) == Fabric(("libfabric",), providers=("ofi:cxi", "ofi:tcp", "ofi:verbs"), libfabric="2.3.1")
 
 
+@pytest.mark.parametrize(
+    ("on", "transports"),
+    [
+        ((), ()),
+        (("rc",), ()),  # wants verbs too
+        (("rc", "ud", "verbs"), ("ucx:rc", "ucx:ud")),
+        (("dc", "mlx5_dv", "verbs", "xpmem"), ("ucx:dc", "ucx:xpmem")),
+    ],
+)
+def test_transports_of_ucx(on: tuple[str, ...], transports: tuple[str, ...]) -> None:
+    variants = {name: name in on for name in ("cma", "dc", "mlx5_dv", "rc", "ud", "verbs", "xpmem")}
+    nodes = (
+        *app_with("openmpi", "5", "ucx", variants={"fabrics": ["ucx"]}),
+        node("ucx", "1.19.0", variants=dict(variants)),
+    )
+    always = ("ucx:posix", "ucx:sysv", "ucx:tcp")
+    assert fabric_of(*nodes).providers == tuple(sorted((*always, *transports)))
+
+
+def test_transports_of_an_external_ucx_are_not_known() -> None:
+    nodes = (
+        *app_with("openmpi", "5", "ucx", variants={"fabrics": ["ucx"]}),
+        node("ucx", "1.19.0", external="/usr", variants={"verbs": False}),
+    )
+    assert fabric_of(*nodes).providers == ()
+
+
 def test_two_versions_of_a_library_are_none() -> None:
     nodes = (
         node("app", "1", mpi("openmpi"), "u1"), node("openmpi", "5", "u2", variants={"fabrics": ["ucx"]}),

@@ -17,9 +17,11 @@ from ..image import Image
 
 MEDIA_TYPE = "application/org.supercontainers.compspec"
 ARCHSPEC = "io.archspec"
-#: Where readers fetch the graphs; a site that publishes ours (``data/compspec_graph.json``) names its own place.
-ARCHSPEC_URL = "https://raw.githubusercontent.com/supercontainers/compspec/main/archspec/compspec.json"
-GRAPH_URL = "https://raw.githubusercontent.com/supercontainers/compspec/main/supercontainers/compspec.json"
+_PUBLISHED = "https://raw.githubusercontent.com/compspec/schemas"
+#: Where readers fetch the graphs. That of our attributes was taken out of compspec's main branch: this is its last
+#: state, which knows less than ours (``data/compspec_graph.json``); who publishes that one names the place.
+ARCHSPEC_URL = f"{_PUBLISHED}/70b23a1c75d05f0061f4f8ee26968bb4f63240ab/archspec/compspec.json"
+GRAPH_URL = f"{_PUBLISHED}/2906f7ade005286b5178bda1bfe5e7d4823901f3/supercontainers/compspec.json"
 
 _NAMESPACE = PREFIX.rstrip(".")
 #: Attributes of the published graph that follow from ours, for images that are matched by the older names.

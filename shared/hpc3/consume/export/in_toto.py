@@ -1,4 +1,8 @@
-"""in-toto: a statement about an image's digest that GUAC, Grafeas and policy engines take in."""
+"""in-toto: a statement about an image's digest, to be signed and then judged by policy engines.
+
+Signed (cosign, DSSE) it is what Grafeas keeps as the envelope of an occurrence. GUAC recognizes it (``ITE6_GENERIC``),
+but reads predicates that it knows alone: for GUAC there is `hpc3.consume.export.cyclonedx`.
+"""
 
 from __future__ import annotations
 
@@ -8,13 +12,16 @@ from hpc3.errors import InputError
 
 from ..image import Image
 
-#: A name of our own: no body has registered a predicate for what an image needs of its host.
-PREDICATE_TYPE = "urn:org.supercontainers:annotations:v1"
+#: A name of our own: no body has registered a predicate for what an image needs of its host. What follows ``urn:`` may
+#: have no dot (RFC 8141, NID).
+PREDICATE_TYPE = "urn:hpc3:annotations:v1"
 _STATEMENT = "https://in-toto.io/Statement/v1"
 
 
 def in_toto_statement(image: Image) -> str:
     """Return an in-toto Statement (v1) whose predicate holds every statement with the place it was read from.
+
+    Source: https://github.com/in-toto/attestation/blob/v1.1.0/spec/v1/statement.md
 
     Raises:
         InputError: the image's digest is not known; a statement about nothing would mislead.

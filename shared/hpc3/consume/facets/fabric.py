@@ -15,17 +15,19 @@ from ..verdict import Judgement, Verdict
 FACET = "fabric"
 _IMAGE = ("communication.framework", "communication.providers")
 
+_UCX = ("ucx", "ucx:rc", "ucx:ud")
 #: Kind of card to what serves it: a framework of the vocabulary alone, or a provider. libfabric: fi_<provider>(7);
-#: UCX serves everything that speaks verbs (openucx.readthedocs.io, "Transport list").
+#: UCX serves everything that speaks verbs by its transports rc, ud and dc, the last on Mellanox cards alone
+#: (openucx.readthedocs.io, "Transport list").
 _SERVED_BY = {
     "cxi": ("ofi:cxi",),
     "efa": ("ofi:efa",),
     "hfi1": ("psm2", "ofi:opx", "ofi:psm2"),
-    "mlx4": ("ucx", "verbs", "ofi:verbs"),
-    "mlx5": ("ucx", "verbs", "ofi:verbs"),
-    "irdma": ("ucx", "verbs", "ofi:verbs", "psm3", "ofi:psm3"),
-    "bnxt_re": ("ucx", "verbs", "ofi:verbs"),
-    "verbs": ("ucx", "verbs", "ofi:verbs"),
+    "mlx4": (*_UCX, "verbs", "ofi:verbs"),
+    "mlx5": (*_UCX, "ucx:dc", "verbs", "ofi:verbs"),
+    "irdma": (*_UCX, "verbs", "ofi:verbs", "psm3", "ofi:psm3"),
+    "bnxt_re": (*_UCX, "verbs", "ofi:verbs"),
+    "verbs": (*_UCX, "verbs", "ofi:verbs"),
 }
 #: Kinds whose cards want locked memory.
 _VERBS_LIKE = ("mlx4", "mlx5", "irdma", "bnxt_re", "verbs", "efa", "hfi1")
@@ -53,6 +55,9 @@ def check_fabric(image: Image, host: Fingerprint) -> Iterator[Judgement]:
 def served_natively(image: Image, kinds: set[str]) -> set[str]:
     """Return the kinds of cards that the image's own libraries serve."""
     frameworks, providers = set(image.values("communication.framework")), set(image.values("communication.providers"))
+    # Where the transports of UCX are stated they decide: one that was built without verbs speaks TCP alone.
+    if any(name.startswith("ucx:") for name in providers):
+        frameworks.discard("ucx")
     has = frameworks | providers
     return {kind for kind in kinds if has & set(_SERVED_BY.get(kind, ()))}
 

@@ -25,6 +25,7 @@ from ..image import Image
 from ..verdict import Judgement, Side, Verdict
 
 FACET = "gpu"
+_INTEL_DRIVERS = ("i915", "xe")
 _CODE = ("hardware.gpu.architecture", "hardware.gpu.ptx")
 
 
@@ -210,9 +211,27 @@ def _rocm_driver(image: Image, gpu: HostGpu) -> Iterator[Judgement]:
 
 
 def _intel(image: Image, host: Fingerprint, gpu: HostGpu) -> Iterator[Judgement]:
-    reason = "Cannot tell: whether the image's compute runtime knows this Intel GPU is not stated anywhere."
+    modules = host.kernel.modules if host.kernel else None
+    if modules is not None and not set(modules) & set(_INTEL_DRIVERS):
+        reason = f"The host has loaded no driver for its Intel GPU ({' or '.join(_INTEL_DRIVERS)})."
+        there = (host_side("kernel.modules", modules),)
+        yield Judgement(FACET, Verdict.FAILS, "GPU_DRIVER_MISSING", reason, (), there, find_remedy(image))
+        return
+    code = [name for name in image.values("hardware.gpu.architecture") if name.startswith("intel_gpu_")]
     evidence = image_sides(image, "hardware.gpu.architecture")
-    yield Judgement(FACET, Verdict.UNKNOWN, "GPU_INTEL", reason, evidence, (host_side("gpus.model", gpu.model),))
+    there = (host_side("gpus.architecture", gpu.architecture),)
+    if gpu.architecture and gpu.architecture in code:
+        reason = f"The image has native code for {gpu.architecture}."
+        yield Judgement(FACET, Verdict.OK, "GPU_CODE_NATIVE", reason, evidence, there)
+    elif gpu.architecture and code:
+        # SYCL's compilers put SPIR-V into most programs, for any GPU, and no annotation says whether they did.
+        reason = (
+            f"Cannot tell: no native code for {gpu.architecture}, and whether the image holds SPIR-V is not stated."
+        )
+        yield Judgement(FACET, Verdict.UNKNOWN, "GPU_SPIRV_NOT_STATED", reason, evidence, there)
+    else:
+        reason = "Cannot tell: the architecture of the image's code or of the host's GPU is not known."
+        yield Judgement(FACET, Verdict.UNKNOWN, "GPU_CODE_UNKNOWN", reason, evidence, there)
 
 
 _RULES = {"nvidia": _nvidia, "amd": _amd, "intel": _intel}

@@ -12,7 +12,7 @@ from hpc3.versions import version_numbers
 
 from ..evidence import host_side, image_sides
 from ..image import Image
-from ..pmi import clients, common_pmi
+from ..pmi import clients, common_pmi, start_command
 from ..swap import Swap, best_swap
 from ..verdict import Judgement, Side, Verdict
 
@@ -61,19 +61,21 @@ def _launch(image: Image, host: Fingerprint) -> Iterator[Judgement]:
         yield Judgement(FACET, Verdict.UNKNOWN, "MPI_PMI_NOT_STATED", reason, evidence, there)
     elif flavour:
         reason = f"The launcher and the image both speak {flavour}."
-        yield Judgement(FACET, Verdict.OK, "MPI_PMI_OK", reason, evidence, there, f"srun --mpi={flavour}")
+        remedy = " ".join(start_command(launcher.name, flavour))
+        yield Judgement(FACET, Verdict.OK, "MPI_PMI_OK", reason, evidence, there, remedy)
     else:
-        yield _no_common_pmi(image, evidence, there)
+        yield _no_common_pmi(image, launcher.name, evidence, there)
 
 
-def _no_common_pmi(image: Image, evidence: tuple[Side, ...], there: tuple[Side, ...]) -> Judgement:
+def _no_common_pmi(image: Image, launcher: str, evidence: tuple[Side, ...], there: tuple[Side, ...]) -> Judgement:
     has = ", ".join(clients(image) or ()) or "none"
     if image.value("mpi.implementation") == "openmpi" and version_numbers(image.value("mpi.version"))[:1] < (5,):
         outcome = "it stops with an error"
     else:
         outcome = "every rank believes to be rank 0 of 1, and all exit with 0: wrong results without a message"
     reason = f"The image speaks {has}, the launcher {there[0].value or 'nothing'}: {outcome}."
-    remedy = "ask for Slurm's mpi/pmix plug-in, or take an image whose MPI speaks what the launcher does"
+    plugin = {"slurm": "ask for Slurm's mpi/pmix plug-in, or ", "flux": "ask for flux-pmix, or "}.get(launcher, "")
+    remedy = f"{plugin}take an image whose MPI speaks what the launcher does"
     return Judgement(FACET, Verdict.FAILS, "MPI_NO_COMMON_PMI", reason, evidence, there, remedy)
 
 

@@ -8,11 +8,11 @@ from dataclasses import replace
 from html import escape
 
 from hpc3.errors import printable
-from hpc3.fingerprint import Fingerprint
+from hpc3.fingerprint import Fingerprint, host_line
 from hpc3.vocabulary import PREFIX
 
+from ..attached_sbom import SbomEntry
 from ..check import Report
-from ..check_report import host_line
 from ..image import Image
 from ..tweak.engines import ENGINES
 from ..tweak.wiring import wiring_of
@@ -42,6 +42,11 @@ def index_page(hosts: Sequence[Fingerprint]) -> str:
     selects = "".join(_select(name, label) for name, label in _FILTERS.items())
     if hosts:
         selects += _select("host", "Runs on", [host.name for host in hosts])
+    caption = "Images, and what becomes of them on each host" if hosts else "Images"
+    table = (
+        f'<table id="images">\n<caption>{caption}</caption>\n<thead><tr>{heads}</tr></thead>\n'
+        '<tbody id="rows"></tbody>\n</table>'
+    )
     return _page(
         "Images",
         f"""\
@@ -51,11 +56,7 @@ def index_page(hosts: Sequence[Fingerprint]) -> str:
 </form>
 <p id="count" role="status" aria-live="polite"></p>
 <noscript><p>Searching needs JavaScript; <a href="all.html">the plain list</a> does without.</p></noscript>
-<div class="wide"><table id="images">
-<caption>Images{", and what becomes of them on each host" if hosts else ""}</caption>
-<thead><tr>{heads}</tr></thead>
-<tbody id="rows"></tbody>
-</table></div>
+{_scrolling("Images", table)}
 <p><button id="more" type="button" hidden>Show more</button></p>
 <script src="images.js"></script>
 <script src="app.js"></script>
@@ -92,40 +93,58 @@ def list_data(images: Sequence[Image], verdicts: Sequence[Sequence[str]], hosts:
     return f"window.HPC3 = {json.dumps(data, separators=(',', ':')).replace('<', chr(92) + 'u003c')};\n"
 
 
-def image_page(image: Image, reports: Sequence[Report]) -> str:
-    """Return the page of one image: verdicts, commands, documentation, components, statements."""
+def image_page(image: Image, reports: Sequence[Report], sbom: Sequence[SbomEntry] = ()) -> str:
+    """Return the page of one image: verdicts, commands, documentation, components, statements.
+
+    Args:
+        image: what it states.
+        reports: what becomes of it on each host.
+        sbom: the components that its SBOM lists; without any, those that its annotations name are shown.
+    """
     blocks = [
-        f"<p><code>{_text(image.pinned)}</code></p>",
+        _summary(image),
         _verdicts(reports),
         *_documents(image),
         _commands(image, _best_host(reports)),
-        _components(image),
+        _components(image, sbom),
         _statements(image),
     ]
     return _page(image.title, "\n".join(block for block in blocks if block) + "\n", "../")
 
 
+def _summary(image: Image) -> str:
+    """Return what people ask first, as pairs; what is not stated is left out."""
+    named = {
+        "Pull": f"<code>{_text(image.pinned)}</code>",
+        "CPU target": _text(image.value("hardware.cpu.optimized.version")),
+        "MPI": _text(f"{image.value('mpi.implementation')} {image.value('mpi.version')}".strip()),
+        "GPU": _text(" ".join(image.values("hardware.gpu.vendor") + image.values("hardware.gpu.architecture"))),
+        "System": _text(f"{image.value('os.vendor')} {image.value('os.version')}".strip()),
+        "Size": f"{image.size / 1e6:,.0f} MB" if image.size else "",
+    }
+    pairs = "".join(f"<div><dt>{name}</dt><dd>{value}</dd></div>\n" for name, value in named.items() if value)
+    return f'<dl class="summary">\n{pairs}</dl>'
+
+
 def _verdicts(reports: Sequence[Report]) -> str:
     if not reports:
         return ""
-    rows = "".join(
-        f'<tr><th scope="row">{_text(report.host.name)}<br>'
-        f"<small>{_text(host_line(replace(report.host, name='')))}</small></th>"
-        f'<td><span class="verdict {report.verdict.value}">{report.verdict.value}</span></td>'
-        f"<td>{_judgements(report)}</td></tr>\n"
+    rows = [
+        (
+            f"{_text(report.host.name)} <small>{_text(host_line(replace(report.host, name='')))}</small>",
+            f'<span class="verdict {report.verdict.value}">{report.verdict.value}</span>',
+            _judgements(report),
+        )
         for report in reports
-    )
-    head = '<thead><tr><th scope="col">Host</th><th scope="col">Verdict</th><th scope="col">Why</th></tr></thead>'
-    return _section(
-        "verdicts", "Where it runs", f'<div class="wide"><table>{head}<tbody>\n{rows}</tbody></table></div>'
-    )
+    ]
+    return _section("verdicts", "Where it runs", _table("Where it runs", ("Host", "Verdict", "Why"), rows))
 
 
 def _judgements(report: Report) -> str:
     telling = [judgement for judgement in report.judgements if judgement.verdict.severity > 0]
     if not telling:
         return _text(report.sentence)
-    items = "".join(f"<li>{_text(judgement.facet)}: {_text(judgement.reason)}</li>" for judgement in telling)
+    items = "".join(f"<li><b>{_text(judgement.facet)}</b> {_text(judgement.reason)}</li>" for judgement in telling)
     return f"<ul>{items}</ul>"
 
 
@@ -137,12 +156,13 @@ def _documents(image: Image) -> Iterable[str]:
 
 
 def _commands(image: Image, host: Fingerprint) -> str:
-    rows, wiring = [], wiring_of(image, host)
+    parts, wiring = [], wiring_of(image, host)
     for engine, configured in ENGINES.items():
         configuration = configured(wiring)
-        rows.append(f"<h3>{_text(engine)}</h3>\n<pre><code>{_text(configuration.command_line)}</code></pre>")
+        lines = "\n".join(_text(line) for line in (configuration.pull_line, configuration.command_line) if line)
+        parts.append(f"<h3>{_text(engine)}</h3>\n<pre><code>{lines}</code></pre>")
     on = f" on {_text(host.name)}" if host.name else ""
-    return _section("run", f"How to run it{on}", "\n".join(rows))
+    return _section("run", f"How to pull and run it{on}", "\n".join(parts))
 
 
 def _best_host(reports: Sequence[Report]) -> Fingerprint:
@@ -151,27 +171,28 @@ def _best_host(reports: Sequence[Report]) -> Fingerprint:
     return best.host if best else Fingerprint()
 
 
-def _components(image: Image) -> str:
-    entries = [entry.partition("@") for entry in image.values("software.dependencies")]
-    if not entries:
+def _components(image: Image, sbom: Sequence[SbomEntry]) -> str:
+    if sbom:
+        said = "From the SBOM that is attached to the image."
+        cells = [(_text(entry.name), _text(entry.version), _text(entry.license)) for entry in sbom]
+        table = _table("What is in it", ("Component", "Version", "License"), cells)
+    elif image.values("software.dependencies"):
+        said = "From the image's annotations; no SBOM was read."
+        entries = (entry.partition("@") for entry in image.values("software.dependencies"))
+        rows = [(_text(name), _text(version)) for name, _, version in entries]
+        table = _table("What is in it", ("Component", "Version"), rows)
+    else:
         return ""
-    rows = "".join(f"<tr><td>{_text(name)}</td><td>{_text(version)}</td></tr>\n" for name, _, version in entries)
-    head = '<thead><tr><th scope="col">Component</th><th scope="col">Version</th></tr></thead>'
-    return _section(
-        "components", "What is in it", f'<div class="wide"><table>{head}<tbody>\n{rows}</tbody></table></div>'
-    )
+    return _section("components", "What is in it", f"<p>{said}</p>\n{table}")
 
 
 def _statements(image: Image) -> str:
-    rows = "".join(
-        f'<tr><th scope="row"><code>{_text(name)}</code></th><td>{_text(s.value)}</td><td>{_text(s.place)}</td></tr>\n'
+    rows = [
+        (f"<code>{_text(name)}</code>", _text(s.value), _text(s.place))
         for name, s in image.statements.items()
         if not name.startswith(f"{PREFIX}documentation.") and name != f"{PREFIX}software.dependencies"
-    )
-    head = '<thead><tr><th scope="col">Key</th><th scope="col">Value</th><th scope="col">Read from</th></tr></thead>'
-    return _section(
-        "statements", "What it states", f'<div class="wide"><table>{head}<tbody>\n{rows}</tbody></table></div>'
-    )
+    ]
+    return _section("statements", "What it states", _table("What it states", ("Key", "Value", "Read from"), rows))
 
 
 _FILTERS = {"software": "Software", "mpi": "MPI", "gpu": "GPU", "target": "CPU target"}
@@ -181,6 +202,23 @@ def _select(name: str, label: str, values: Sequence[str] = ()) -> str:
     options = "".join(f"<option>{_text(value)}</option>" for value in values)
     any_value = '<option value="">any</option>'
     return f'<div><label for="{name}">{label}</label><select id="{name}">{any_value}{options}</select></div>'
+
+
+def _table(name: str, heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return a table of HTML cells whose first column heads the rows; on a phone each row becomes a block."""
+    head = "".join(f'<th scope="col">{head}</th>' for head in heads)
+    body = "".join(
+        f'<tr><th scope="row">{first}</th>'
+        + "".join(f'<td data-name="{head}">{cell}</td>' for head, cell in zip(heads[1:], cells))
+        + "</tr>\n"
+        for first, *cells in rows
+    )
+    return _scrolling(name, f"<table><thead><tr>{head}</tr></thead><tbody>\n{body}</tbody></table>")
+
+
+def _scrolling(name: str, table: str) -> str:
+    """Return a table that may be wider than its page, in a part that the keyboard can scroll."""
+    return f'<div class="wide" role="region" aria-label="{name}" tabindex="0">{table}</div>'
 
 
 def _section(name: str, title: str, body: str) -> str:

@@ -16,9 +16,10 @@ def configure_apptainer(wiring: Wiring) -> Configuration:
         prefix = ["env", f"APPTAINER_CONTAINLIBS={','.join(libraries)}"]
     if wiring.pmi.startswith("pmix"):
         options += ["--bind", "/run", "--bind", "/var/spool"]
-    image = wiring.reference if wiring.reference.endswith(".sif") else f"docker://{wiring.reference}"
+    is_file = wiring.reference.endswith(".sif")
+    image = wiring.reference if is_file else f"docker://{wiring.reference}"
     command = launched(wiring, *prefix, "apptainer", "exec", *options, image, "COMMAND")
     notes = [*wiring.notes]
     if wiring.mpi:
         notes.append("the host library's own dependencies must be found too: add their folders with --bind")
-    return Configuration("apptainer", (), command, tuple(notes))
+    return Configuration("apptainer", (), command, tuple(notes), () if is_file else ("apptainer", "pull", image))

@@ -22,6 +22,5 @@ def configure_charliecloud(wiring: Wiring) -> Configuration:
         )
     if wiring.gpu == "nvidia":
         notes.append("NVIDIA's driver libraries: ch-fromhost --nvidia, once per host and image")
-    return Configuration(
-        "charliecloud", (), launched(wiring, "ch-run", *options, "$IMAGE", "--", "COMMAND"), tuple(notes)
-    )
+    command = launched(wiring, "ch-run", *options, "$IMAGE", "--", "COMMAND")
+    return Configuration("charliecloud", (), command, tuple(notes), ("ch-image", "pull", wiring.reference))

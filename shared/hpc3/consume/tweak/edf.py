@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 
-from .configuration import Configuration, File, launched
+from .configuration import Configuration, File, launched_by_slurm
 from .wiring import Wiring
 
 
@@ -15,7 +15,7 @@ def configure_edf(wiring: Wiring) -> Configuration:
         re.sub(r"[^a-z0-9]+", "-", wiring.reference.partition("@")[0].rpartition("/")[2].lower()).strip("-") or "image"
     )
     file = File(f".edf/{name}.toml", _document(wiring))
-    command = launched(wiring, f"--environment={name}", "COMMAND")
+    command = launched_by_slurm(wiring, f"--environment={name}", "COMMAND")
     notes = (*wiring.notes, f"install it below your home: --install $HOME writes ~/{file.path}")
     return Configuration("edf", (file,), command, notes)
 

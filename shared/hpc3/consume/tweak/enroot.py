@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from hpc3.vocabulary import key
 
-from .configuration import Configuration, File, launched
+from .configuration import Configuration, File, launched_by_slurm
 from .edf import enroot_reference
 from .wiring import Wiring
 
@@ -26,7 +26,9 @@ def configure_enroot(wiring: Wiring) -> Configuration:
     notes = [*wiring.notes]
     if wiring.ranks:
         notes.append("enable Enroot's extra/50-slurm-pmi.sh: it carries the PMI variables into the container")
-    return Configuration("enroot", tuple(files), (*environment, *launched(wiring, *options, "COMMAND")), tuple(notes))
+    command = (*environment, *launched_by_slurm(wiring, *options, "COMMAND"))
+    pull = ("enroot", "import", f"docker://{enroot_reference(wiring.reference)}")
+    return Configuration("enroot", tuple(files), command, tuple(notes), pull)
 
 
 def _hook(wiring: Wiring) -> File:

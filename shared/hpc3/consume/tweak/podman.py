@@ -36,6 +36,7 @@ def configure_podman(wiring: Wiring) -> Configuration:
         (module, *hook_files("etc/containers/oci/hooks.d", wiring)),
         launched(wiring, "podman", "run", *options, wiring.reference, "COMMAND"),
         (*wiring.notes, "Podman 4.5.1 and newer ignore annotations of images: they are given on the command line"),
+        ("podman", "pull", wiring.reference),
     )
 
 
@@ -44,4 +45,6 @@ def _gpu(wiring: Wiring) -> list[str]:
         return ["--device", "nvidia.com/gpu=all"]  # CDI: nvidia-ctk cdi generate
     if wiring.gpu == "amd":
         return ["--device", "/dev/kfd", "--device", "/dev/dri", "--group-add", "keep-groups"]
+    if wiring.gpu == "intel":
+        return ["--device", "/dev/dri", "--group-add", "keep-groups"]
     return []

@@ -27,7 +27,7 @@ def configure_podman_hpc(wiring: Wiring) -> Configuration:
     elif wiring.mpi_family == "openmpi":
         flags += _openmpi(wiring)
     command = launched(wiring, "podman-hpc", "run", "--rm", *flags, wiring.reference, "COMMAND")
-    return Configuration("podman-hpc", files, command, wiring.notes)
+    return Configuration("podman-hpc", files, command, wiring.notes, ("podman-hpc", "pull", wiring.reference))
 
 
 def _openmpi(wiring: Wiring) -> list[str]:

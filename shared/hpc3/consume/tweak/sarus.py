@@ -23,4 +23,5 @@ def configure_sarus(wiring: Wiring) -> Configuration:
         hook_files("opt/sarus/default/etc/hooks.d", wiring),
         launched(wiring, "sarus", "run", *options, wiring.reference, "COMMAND"),
         tuple(notes),
+        ("sarus", "pull", wiring.reference),
     )

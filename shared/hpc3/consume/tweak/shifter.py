@@ -24,7 +24,8 @@ def configure_shifter(wiring: Wiring) -> Configuration:
     notes = [*wiring.notes]
     if files:
         notes.append("Shifter reads one file: append the lines to udiRoot.conf and run shifter_checkconfig")
-    return Configuration("shifter", tuple(files), command, tuple(notes))
+    pull = ("shifterimg", "pull", f"docker:{wiring.reference}")
+    return Configuration("shifter", tuple(files), command, tuple(notes), pull)
 
 
 def _module(library: str) -> str:

@@ -20,13 +20,14 @@ class Wiring:
 
     Attributes:
         reference: what to run.
-        pmi: what ``srun --mpi=`` is given; empty: there is no MPI, or no common PMI.
+        launcher: its name, such as ``slurm``; empty when not known.
+        pmi: the flavour it is asked for; empty: there is no MPI, or no common PMI.
         ranks: whether the software uses MPI at all.
         mpi: the host MPI that takes the place of the image's; None: the image keeps its own.
         mpi_family: ABI family of the image's MPI; empty when there is none.
         mpi_version: of the image's MPI.
         libfabric: path of the host's libfabric that is put in; empty: the image keeps its own.
-        gpu: ``nvidia``, ``amd`` or empty.
+        gpu: ``nvidia``, ``amd``, ``intel`` or empty.
         toolkit_major: of CUDA or ROCm, for plug-ins that come in variants; empty when not known.
         collectives: names of collective libraries in the image (``nccl``).
         networks: kinds of network cards of the host.
@@ -35,6 +36,7 @@ class Wiring:
     """
 
     reference: str
+    launcher: str
     pmi: str
     ranks: bool
     mpi: Swap | None
@@ -62,6 +64,8 @@ ANNOTATIONS = (
     "mpi.portability.optimization",
 )
 
+_TOOLKITS = {"nvidia": "hardware.gpu.cuda.version", "amd": "hardware.gpu.rocm.version"}
+
 
 def wiring_of(image: Image, host: Fingerprint) -> Wiring:
     """Return what ``host`` must lend to ``image``."""
@@ -74,11 +78,12 @@ def wiring_of(image: Image, host: Fingerprint) -> Wiring:
     libfabric = injectable_libfabric(image, host) if foreign and not usable else ""
     libfabric = libfabric if _is_plain(libfabric) else ""
     vendors = {gpu.vendor for gpu in host.gpus or ()} & set(image.values("hardware.gpu.vendor"))
-    gpu = next((vendor for vendor in ("nvidia", "amd") if vendor in vendors), "")
-    toolkit = image.value("hardware.gpu.cuda.version" if gpu == "nvidia" else "hardware.gpu.rocm.version")
+    gpu = next((vendor for vendor in ("nvidia", "amd", "intel") if vendor in vendors), "")
+    toolkit = image.value(_TOOLKITS[gpu]) if gpu in _TOOLKITS else ""
     pmi = common_pmi(image, host.launcher) if ranks and host.launcher else None
     return Wiring(
         reference=_runnable(image),
+        launcher=host.launcher.name if host.launcher else "",
         pmi=pmi or "",
         ranks=ranks,
         mpi=usable,
@@ -114,8 +119,10 @@ def _notes(image: Image, host: Fingerprint, ranks: bool, pmi: str | None, swap: 
     notes = []
     if ranks and pmi == "":
         notes.append("the launcher and the image have no PMI in common: ranks will not find each other")
-    elif ranks and pmi is None and host.launcher and host.launcher.name != "none":
-        notes.append("which PMI the image or the launcher speaks is not known: choose 'srun --mpi=' yourself")
+    elif ranks and host.launcher and host.launcher.name == "none":
+        notes.append("there is no launcher: COMMAND is the image's own mpirun, on this one node")
+    elif ranks and pmi is None and host.launcher:
+        notes.append("which PMI the image or the launcher speaks is not known: choose it yourself")
     if swap and not _is_plain(swap.mpi.path):
         notes.append(f"the host's {swap.mpi.implementation} stays out: its path is not known or not plain")
     if swap:

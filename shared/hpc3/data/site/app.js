@@ -39,7 +39,9 @@
     const link = document.createElement("a");
     link.href = `images/${row[at.page]}.html`;
     link.textContent = row[at.title];
-    head.append(link);
+    const reference = document.createElement("small");
+    reference.textContent = row[at.reference];
+    head.append(link, " ", reference);
     element.append(head, cell("Target", row[at.target]), cell("MPI", row[at.mpi]), cell("GPU", row[at.gpu]));
     hosts.forEach((host, index) => {
       const verdict = document.createElement("span");
