@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from hpc3.consume.subject import Referrer, Subject, json_object, subject_from_config
+from hpc3.oci.inspection import choose_image
 from hpc3.oci.manifest import Manifest
 from hpc3.oci.reference import ImageReference
-from hpc3.oci.root_file_system import choose_image
 from hpc3.oci.store import ImageStore
 
 _MOST_REFERRERS = 100

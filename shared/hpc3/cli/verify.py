@@ -78,7 +78,6 @@ def _observe_image(args: argparse.Namespace) -> tuple[Mapping[str, str], Observe
     from hpc3.evidence.tree import DirectoryTree
     from hpc3.oci.opening import Stores
     from hpc3.oci.reference import parse_reference
-    from hpc3.oci.root_file_system import open_root_file_system
 
     from .subjects import subject_of_image
 
@@ -87,7 +86,7 @@ def _observe_image(args: argparse.Namespace) -> tuple[Mapping[str, str], Observe
         store = stores.open(reference)
         image, subject = subject_of_image(store, reference, args.platform)
         path = subject.environment().get("PATH", "")
-        with open_root_file_system(store, image) as root:
+        with store.open_root(image) as root:
             tree: Tree = DirectoryTree(root) if isinstance(root, Path) else LayerTree(root)
             return subject.stated(), _observe(tree, args, path)
 
