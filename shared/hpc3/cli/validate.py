@@ -37,6 +37,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--run", metavar="NAME", help="also start the local image NAME in every way that users do")
     parser.add_argument("--engine", default="", metavar="COMMAND", help="engine for --run (default: podman, docker)")
+    parser.add_argument("--base", default="", metavar="IMAGE", help="what it was built on, where it does not say so")
     parser.add_argument("--platform", default="", metavar="OS/ARCH", help="of an index, this image")
     parser.add_argument("-o", "--output", default="", metavar="FILE")
     configure_access(parser)
@@ -76,11 +77,10 @@ def _subject_of_image(args: argparse.Namespace) -> Subject:
     from hpc3.oci.opening import Stores
     from hpc3.oci.reference import parse_reference
 
-    from .subjects import subject_of_image
+    from .subjects import subject_on_base
 
-    reference = parse_reference(args.subject)
     with Stores(access_from(args)) as stores:
-        return subject_of_image(stores.open(reference), reference, args.platform)[1]
+        return subject_on_base(stores, parse_reference(args.subject), args.platform, args.base)
 
 
 def _looks_like_dockerfile(path: Path, data: bytes) -> bool:
