@@ -12,6 +12,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from .versions import version_numbers
+
 DATA = Path(__file__).parent / "data"
 
 Row = Mapping[str, Any]
@@ -38,21 +40,7 @@ def holds_for(row: Row, version: str) -> bool:
         return True
     if version in _NEWEST:
         return not before
-    key = version_key(version)
-    if key is None:
+    if not version[:1].isdigit():
         return False
-    lowest, highest = version_key(since) or (), version_key(before)
-    return lowest <= key and (highest is None or key < highest)
-
-
-def version_key(version: str) -> tuple[int, ...] | None:
-    """Return the leading numbers of a version for comparison (``5.0.8rc1``: 5, 0, 8); None where there are none."""
-    numbers: list[int] = []
-    for part in version.split("."):
-        digits = part[: len(part) - len(part.lstrip("0123456789"))]
-        if not digits:
-            break
-        numbers.append(int(digits[:18]))
-        if digits != part:
-            break
-    return tuple(numbers) or None
+    numbers = version_numbers(version)
+    return version_numbers(since) <= numbers and (not before or numbers < version_numbers(before))

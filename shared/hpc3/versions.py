@@ -1,10 +1,10 @@
-"""Order of version numbers as vendors print them: ``535.104.05``, ``2.36``, ``6.1.0-13-amd64``."""
+"""Order of version numbers as vendors print them: ``535.104.05``, ``2.36``, ``6.1.0-13-amd64``, ``5.0.8rc1``."""
 
 from __future__ import annotations
 
 import re
 
-_NUMBERS = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9})*")
+_NUMBERS = re.compile(r"[0-9]{1,18}(?:\.[0-9]{1,18})*")
 
 
 def version_numbers(text: str) -> tuple[int, ...]:

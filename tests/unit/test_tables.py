@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from hpc3.tables import DATA, Row, rows, version_key
+from hpc3.tables import DATA, Row, rows
+from hpc3.versions import version_numbers
 from hpc3.vocabulary import OCI_PREFIX, key, vocabulary
 
 #: Columns whose values are compared as versions.
@@ -42,7 +43,7 @@ def _schema(table: str) -> dict[str, Any]:
 
 
 def _identity(row: Row, columns: Sequence[str]) -> tuple[Any, ...]:
-    return tuple((version_key(row[column]) or ()) if column in VERSIONS else row[column] for column in columns)
+    return tuple(version_numbers(row[column]) if column in VERSIONS else row[column] for column in columns)
 
 
 TABLES = sorted(
@@ -126,7 +127,7 @@ def test_version_ranges_do_not_overlap(table: str, columns: tuple[str, ...]) -> 
 
 
 def _range(row: Row) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    return version_key(row["since"]) or (), version_key(row["before"]) or (float("inf"),)
+    return version_numbers(row["since"]), version_numbers(row["before"]) or (float("inf"),)
 
 
 @pytest.mark.parametrize("table", ["mpi_abi", "mpi_pmi", "mpi_transports"])
@@ -191,14 +192,14 @@ def test_newer_cuda_never_asks_for_an_older_driver(platform: str) -> None:
         if row["platform"] == platform:
             of_kind[row["kind"]].append(row)
     for found in of_kind.values():
-        drivers = [version_key(row["driver_min"]) or () for row in found]
+        drivers = [version_numbers(row["driver_min"]) for row in found]
         assert drivers
         assert drivers == sorted(drivers)
-    least = {row["cuda"]: version_key(row["driver_min"]) or () for row in of_kind["minor-version-compatibility"]}
+    least = {row["cuda"]: version_numbers(row["driver_min"]) for row in of_kind["minor-version-compatibility"]}
     for row in of_kind["toolkit"]:
         # 11.0 was released with a driver that is too old for the rest of its family: the source says so.
         if row["cuda"].partition(".")[0] in least:
-            assert (version_key(row["driver_min"]) or ())[0] >= least[row["cuda"].partition(".")[0]][0], row
+            assert version_numbers(row["driver_min"])[0] >= least[row["cuda"].partition(".")[0]][0], row
 
 
 def test_operating_systems_lead_to_packages() -> None:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from hpc3.errors import InputError
+from hpc3.errors import CheckFailed, InputError
 from hpc3.oci.edit import annotate_manifest, changes_between, label_config, labels_of
 from hpc3.oci.manifest import Descriptor, Manifest, digest_of, parse_json
 from hpc3.oci.store import ImageStore
-from hpc3.vocabulary import OCI_PREFIX
+from hpc3.vocabulary import OCI_PREFIX, vocabulary
 
 from . import completion
 from .attach import annotations_about
@@ -30,6 +30,7 @@ class ImageEdit:
         labels: changes.
         labels_before: as they are; empty when they were not read.
         stated: every annotation that was applied, completed by what the image says.
+        places: by key: the file and offset that show a value which nobody stated.
         blobs: new content: the config with its labels.
         warnings: what a person should know.
     """
@@ -40,6 +41,7 @@ class ImageEdit:
     labels: Mapping[str, str | None]
     labels_before: Mapping[str, str]
     stated: Mapping[str, str]
+    places: Mapping[str, str] = field(default_factory=dict)
     blobs: tuple[bytes, ...] = ()
     warnings: tuple[str, ...] = ()
 
@@ -69,6 +71,14 @@ class _Image:
         """The labels of the config."""
         return labels_of(self.document)
 
+    @property
+    def command_path(self) -> str:
+        """PATH of the config; empty when it sets none."""
+        runtime = self.document.get("config")
+        entries = runtime.get("Env") if isinstance(runtime, dict) else None
+        names = (entry.partition("=") for entry in entries or () if isinstance(entry, str))
+        return next((value for name, _, value in names if name == "PATH"), "")
+
 
 def edit_image(store: ImageStore, manifest: Manifest, wish: Wish, where: str, platform: Mapping[str, str]) -> ImageEdit:
     """Decide what changes on one image; blobs and layers are read only where the wish needs them.
@@ -85,9 +95,11 @@ def edit_image(store: ImageStore, manifest: Manifest, wish: Wish, where: str, pl
         StoreError: the store fails.
     """
     image = _read_image(store, manifest, wish, where, platform)
-    stated, warnings = _completed(image, wish)
+    completed, warnings = _completed(image, wish)
+    stated, places, doubts = _proven(store, image, wish, completed)
+    warnings += doubts
     if wish.external:
-        return ImageEdit(manifest, manifest, {}, {}, image.labels, stated, (), warnings)
+        return ImageEdit(manifest, manifest, {}, {}, image.labels, stated, places, (), warnings)
     present, labels = manifest.annotations, image.labels
     wanted = merged_annotations(present, stated)
     annotation_changes = changes_between(present, wanted)
@@ -98,11 +110,11 @@ def edit_image(store: ImageStore, manifest: Manifest, wish: Wish, where: str, pl
     after = annotate_manifest(manifest, annotation_changes, descriptor)
     warnings += tuple(f"{name} steers container runtimes" for name in reserved_keys(present, labels))
     blobs = (config,) if is_new else ()
-    return ImageEdit(manifest, after, annotation_changes, label_changes, labels, stated, blobs, warnings)
+    return ImageEdit(manifest, after, annotation_changes, label_changes, labels, stated, places, blobs, warnings)
 
 
 def _read_image(store: ImageStore, manifest: Manifest, wish: Wish, where: str, platform: Mapping[str, str]) -> _Image:
-    config = store.read_blob(manifest.config) if wish.labels or wish.read_layers else b""
+    config = store.read_blob(manifest.config) if wish.reads_config else b""
     document = parse_json(config, f"{where}: config") if config else {}
     architecture = str(document.get("architecture") or platform.get("architecture") or "")
     files = store.read_files(manifest, _paths(wish, architecture)) if wish.read_layers else {}
@@ -111,7 +123,7 @@ def _read_image(store: ImageStore, manifest: Manifest, wish: Wish, where: str, p
 
 def _completed(image: _Image, wish: Wish) -> tuple[dict[str, str], tuple[str, ...]]:
     """Return the annotations to apply, completed by what the image says, and warnings."""
-    stated, warnings = _stated(wish, image.files, image.where)
+    stated, warnings = _stated(wish, image)
     stated = {**stated, **annotations_about(wish.attachments, stated)}
     completion.check_architecture(stated, image.architecture, image.where)
     present = image.manifest.annotations
@@ -125,14 +137,37 @@ def _completed(image: _Image, wish: Wish) -> tuple[dict[str, str], tuple[str, ..
     return checked_annotations(completion.completed(stated, found, image.where), image.where), tuple(warnings)
 
 
+def _proven(
+    store: ImageStore, image: _Image, wish: Wish, stated: Mapping[str, str]
+) -> tuple[Mapping[str, str], Mapping[str, str], tuple[str, ...]]:
+    """Return the annotations with those that the files show besides, where the files show them, and warnings.
+
+    Raises:
+        CheckFailed: the files contradict what is stated.
+    """
+    if wish.prove is None:
+        return stated, {}, ()
+    proof = wish.prove(store, image.manifest, image.command_path, stated)
+    lies = [f"{name} is stated as {stated[name]}, and {proof.contradicted[name]}" for name in proof.contradicted]
+    stopping = [line for name, line in zip(proof.contradicted, lies) if name not in wish.despite]
+    if stopping:
+        remedy = "correct what is wrong, or apply it all the same with --despite KEY"
+        raise CheckFailed("; ".join(stopping), where=image.where, remedy=remedy)
+    return checked_annotations({**stated, **proof.shown}, image.where), proof.places, tuple(lies)
+
+
 def _paths(wish: Wish, architecture: str) -> tuple[str, ...]:
     recipe = (*completion.RECIPE_FILES, completion.OWN_ANNOTATIONS)
-    compares = wish.annotations is None or wish.compare_recipe
+    compares = (wish.annotations is None and not wish.from_present) or wish.compare_recipe
     return (*completion.files_to_read(architecture), *(recipe if compares else ()))
 
 
-def _stated(wish: Wish, files: Mapping[str, bytes], where: str) -> tuple[dict[str, str], list[str]]:
+def _stated(wish: Wish, image: _Image) -> tuple[dict[str, str], list[str]]:
     """Return the annotations to apply, and warnings."""
+    files, where = image.files, image.where
+    if wish.from_present:
+        present = {**image.labels, **image.manifest.annotations}
+        return {name: value for name, value in present.items() if name in vocabulary()}, []
     if wish.annotations is None:
         return _from_image(wish, files, where), []
     if not wish.compare_recipe:

@@ -3,18 +3,38 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from hpc3.errors import InputError, UsageError, printable
-from hpc3.oci.manifest import parse_json
+from hpc3.oci.manifest import Manifest, parse_json
+from hpc3.oci.store import ImageStore
 from hpc3.vocabulary import PREFIX, is_reserved, vocabulary
 
 from .attach import Attachment
 
 #: Derives annotations from a SOURCE on disk; arguments: its path, the names of the roots that are meant.
 AnnotationsFromSource = Callable[[Path, Sequence[str]], Mapping[str, str]]
+
+
+@dataclass(frozen=True)
+class Proof:
+    """What the files of an image say of its annotations.
+
+    Attributes:
+        shown: annotations that nobody stated and the files show.
+        places: where, by key: file and offset.
+        contradicted: one line by key: what the files show instead, and where.
+    """
+
+    shown: Mapping[str, str]
+    places: Mapping[str, str]
+    contradicted: Mapping[str, str]
+
+
+#: Holds what is stated against an image's files; arguments: its store, its manifest, PATH of its config, annotations.
+Prover = Callable[[ImageStore, Manifest, str, Mapping[str, str]], Proof]
 
 _FILE_LIMIT = 512 * 1024 * 1024  # a spack.lock of a whole site; annotations are a millionth of it
 _FOREIGN_LIMIT = 65536  # characters of a value whose key is not ours
@@ -26,6 +46,7 @@ class Wish:
 
     Attributes:
         annotations: to apply; None: each image's own, from the recipe inside it.
+        from_present: whether they are those that are on each image already.
         labels: whether labels mirror them, which gives the image a new ID.
         read_layers: whether the root file system is read: for operating system, libc, and the recipe inside.
         compare_recipe: whether the recipe inside must be the one that the annotations were derived from.
@@ -36,9 +57,12 @@ class Wish:
         carry_referrers: whether unsigned artifacts follow to the new digest.
         from_source: derives annotations from the recipe inside an image; None: only its ``annotations.json`` is used.
         roots: which roots of the recipe are meant.
+        prove: holds the annotations against the image's files, and adds what they show; None: the files are not asked.
+        despite: keys that are applied even where the files contradict them.
     """
 
     annotations: Mapping[str, str] | None
+    from_present: bool = False
     labels: bool = True
     read_layers: bool = False
     compare_recipe: bool = False
@@ -49,11 +73,18 @@ class Wish:
     carry_referrers: bool = False
     from_source: AnnotationsFromSource | None = None
     roots: Sequence[str] = ()
+    prove: Prover | None = None
+    despite: Collection[str] = ()
 
     @property
     def is_pure(self) -> bool:
         """Whether manifests alone are read and written: three requests for an image in a registry, no blob."""
-        return not (self.labels or self.read_layers or self.external or self.attachments or self.carry_referrers)
+        return not (self.reads_config or self.external or self.attachments or self.carry_referrers)
+
+    @property
+    def reads_config(self) -> bool:
+        """Whether the image config is read."""
+        return self.labels or self.read_layers or self.from_present or self.prove is not None
 
 
 def read_wanted(

@@ -9,18 +9,38 @@ from pathlib import Path
 from hpc3.apply.attach import Attachment, read_recipe, read_sbom
 from hpc3.apply.batch import Outcome, apply_to, each_image
 from hpc3.apply.plan import Plan
-from hpc3.apply.wanted import AnnotationsFromSource, Wish, read_wanted
+from hpc3.apply.wanted import AnnotationsFromSource, Proof, Prover, Wish, read_wanted
 from hpc3.errors import UsageError, printable
+from hpc3.oci.manifest import Manifest
 from hpc3.oci.opening import Stores
 from hpc3.oci.reference import ImageReference
+from hpc3.oci.store import ImageStore
+from hpc3.vocabulary import OCI_PREFIX, PREFIX
 
 from .images import access_from, configure_access, configure_images, progress, references_from
+from .observing import configure_observation, need_readers, observe_image
 from .output import talk
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
     configure_images(parser)
+    _configure_source(parser)
+    _configure_proof(parser)
+    _configure_attachments(parser)
+    parser.add_argument(
+        "--annotations-only",
+        action="store_true",
+        help="leave labels and image ID alone; with a FILE: three requests, no blob, no look at referrers",
+    )
+    parser.add_argument("--external", action="store_true", help="attach the annotations, leave the image as it is")
+    parser.add_argument("--tag", default="", metavar="NEW", help="write the result under this tag, leave the old one")
+    parser.add_argument("--compact", action="store_true", help="rewrite archives instead of appending to them")
+    parser.add_argument("--dry-run", action="store_true", help="print what would change, write nothing")
+    configure_access(parser)
+
+
+def _configure_source(parser: argparse.ArgumentParser) -> None:
     origin = parser.add_mutually_exclusive_group()
     origin.add_argument(
         "--from", dest="origin", metavar="SOURCE|FILE", help="a source, or what 'hpc3 annotations --format json' prints"
@@ -32,12 +52,21 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--complete", action="store_true", help="read layers for operating system and libc (default with a SOURCE)"
     )
     depth.add_argument("--no-layers", action="store_true", help="read no layer: complete and compare nothing in them")
+
+
+def _configure_proof(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--annotations-only",
+        "--verify",
         action="store_true",
-        help="leave labels and image ID alone; with a FILE: three requests, no blob, no look at referrers",
+        help="read all files: refuse what they contradict, add what they show (alone: to what is there already)",
     )
-    parser.add_argument("--external", action="store_true", help="attach the annotations, leave the image as it is")
+    parser.add_argument(
+        "--despite", action="append", default=[], metavar="KEY", help="with --verify: apply KEY even if contradicted"
+    )
+    configure_observation(parser)
+
+
+def _configure_attachments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--sbom", metavar="FILE", help="attach an SBOM: CycloneDX or SPDX, JSON")
     parser.add_argument(
         "--recipe", action="append", default=[], metavar="FILE", help="attach recipe files, or a folder"
@@ -45,10 +74,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--carry-referrers", action="store_true", help="take unsigned artifacts along to the new digest"
     )
-    parser.add_argument("--tag", default="", metavar="NEW", help="write the result under this tag, leave the old one")
-    parser.add_argument("--compact", action="store_true", help="rewrite archives instead of appending to them")
-    parser.add_argument("--dry-run", action="store_true", help="print what would change, write nothing")
-    configure_access(parser)
 
 
 def annotations_from_source(path: Path, roots: Sequence[str]) -> Mapping[str, str]:
@@ -65,6 +90,7 @@ def annotations_from_source(path: Path, roots: Sequence[str]) -> Mapping[str, st
 def run(args: argparse.Namespace) -> int:
     """Apply to each image; print reference, old and new digest; return the worst exit code."""
     wish = _wish(args, annotations_from_source)
+    threads = 1 if args.verify else args.jobs  # which disassembles one image in many processes
     worst, changed, total = 0, 0, 0
     with Stores(access_from(args), writing=not args.dry_run, compact=args.compact) as stores:
         references = references_from(args, stores)
@@ -75,7 +101,7 @@ def run(args: argparse.Namespace) -> int:
             return apply_to(stores, reference, wish, writing=not args.dry_run)
 
         with progress(len(references), quiet=args.quiet) as shown:
-            for outcome in shown.over(each_image(work, references, args.jobs)):
+            for outcome in shown.over(each_image(work, references, threads)):
                 total += 1
                 changed += outcome.result is not None and outcome.result.publication is not None
                 worst = max(
@@ -94,10 +120,12 @@ def _wish(args: argparse.Namespace, from_source: AnnotationsFromSource) -> Wish:
         attachments.append(read_sbom(Path(args.sbom)))
     if args.recipe:
         attachments.append(read_recipe([Path(name) for name in args.recipe]))
-    if not args.origin and not args.from_image:
-        raise UsageError("says not what to apply", remedy="--from SOURCE|FILE or --from-image")
-    if args.from_image and args.no_layers:
-        raise UsageError("--from-image reads layers, --no-layers forbids it")
+    if not (args.origin or args.from_image or args.verify):
+        raise UsageError("says not what to apply", remedy="--from SOURCE|FILE, --from-image or --verify")
+    if (args.despite or args.no_isa) and not args.verify:
+        raise UsageError("--despite and --no-isa go with --verify")
+    if args.no_layers and (args.from_image or args.verify):
+        raise UsageError("--from-image and --verify read layers, --no-layers forbids it")
     annotations: Mapping[str, str] | None = None
     derived = False
     if args.origin:
@@ -114,7 +142,31 @@ def _wish(args: argparse.Namespace, from_source: AnnotationsFromSource) -> Wish:
         carry_referrers=args.carry_referrers,
         from_source=from_source,
         roots=tuple(args.root),
+        from_present=not (args.origin or args.from_image),
+        prove=_prover(args) if args.verify else None,
+        despite=tuple(
+            name if name.startswith(OCI_PREFIX) else PREFIX + name.removeprefix(PREFIX) for name in args.despite
+        ),
     )
+
+
+def _prover(args: argparse.Namespace) -> Prover:
+    """Return what holds annotations against the files of an image."""
+    from hpc3.consume.verify import CONTRADICTS, offers, verify_annotations
+
+    need_readers(args)
+
+    def prove(store: ImageStore, image: Manifest, command_path: str, stated: Mapping[str, str]) -> Proof:
+        observed = observe_image(store, image, command_path, args)
+        offered = offers(stated, observed)
+        lies = [each for each in verify_annotations(stated, observed) if each.verdict == CONTRADICTS]
+        return Proof(
+            {offer.key: offer.value for offer in offered},
+            {offer.key: str(offer.evidence[0]) for offer in offered},
+            {lie.key: " ".join([lie.reason, *(f"[{place}]" for place in lie.evidence[:1])]) for lie in lies},
+        )
+
+    return prove
 
 
 def _report(outcome: Outcome[Plan], *, dry_run: bool, quiet: bool, single: bool) -> int:
@@ -149,6 +201,7 @@ def _print_diff(plan: Plan) -> None:
                 if key in before:
                     print(f"-{key}={printable(before[key])}")
                 if value is not None:
-                    print(f"+{key}={printable(value)}")
+                    place = f"  [{printable(edit.places[key])}]" if key in edit.places else ""
+                    print(f"+{key}={printable(value)}{place}")
     for referrer in plan.publication.referrers if plan.publication is not None else ():
         print(f"@@ attached\n+{referrer.artifact_type} {referrer.digest}")

@@ -19,7 +19,7 @@ from hpc3.errors import UsageError
 
 from .images import access_from, configure_access
 
-_ENGINES = ("podman", "docker")
+_ENGINES = ("podman", "docker", "buildah", "apptainer", "singularity")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -36,7 +36,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--explain", metavar="CODE", help="tell what a finding means (all: a page about every one), and end"
     )
     parser.add_argument("--run", metavar="NAME", help="also start the local image NAME in every way that users do")
-    parser.add_argument("--engine", default="", metavar="COMMAND", help="engine for --run (default: podman, docker)")
+    parser.add_argument(
+        "--engine",
+        default="",
+        metavar="COMMAND",
+        help=f"that --run uses, with options (default: {', '.join(_ENGINES)}; ch-run too)",
+    )
+    parser.add_argument("--base", default="", metavar="IMAGE", help="what it was built on, where it does not say so")
     parser.add_argument("--platform", default="", metavar="OS/ARCH", help="of an index, this image")
     parser.add_argument("-o", "--output", default="", metavar="FILE")
     configure_access(parser)
@@ -76,11 +82,10 @@ def _subject_of_image(args: argparse.Namespace) -> Subject:
     from hpc3.oci.opening import Stores
     from hpc3.oci.reference import parse_reference
 
-    from .subjects import subject_of_image
+    from .subjects import subject_on_base
 
-    reference = parse_reference(args.subject)
     with Stores(access_from(args)) as stores:
-        return subject_of_image(stores.open(reference), reference, args.platform)[1]
+        return subject_on_base(stores, parse_reference(args.subject), args.platform, args.base)
 
 
 def _looks_like_dockerfile(path: Path, data: bytes) -> bool:
@@ -89,9 +94,11 @@ def _looks_like_dockerfile(path: Path, data: bytes) -> bool:
 
 
 def _started(image: str, engine: str, subject: Subject) -> tuple[Finding, ...]:
-    from hpc3.consume.start_modes import Engine, check_start_modes
+    from hpc3.consume.container_engines import open_engine
+    from hpc3.consume.start_modes import check_start_modes
 
-    command = tuple(shlex.split(engine)) or tuple(filter(None, (next(filter(shutil.which, _ENGINES), ""),)))
+    command = shlex.split(engine) or [name for name in _ENGINES if shutil.which(name)][:1]
     if not command:
         raise UsageError(f"no engine is here ({', '.join(_ENGINES)})", remedy="install one, or leave --run out")
-    return tuple(check_start_modes(Engine(command), image, subject))
+    with open_engine(command, image) as opened:
+        return tuple(check_start_modes(opened, subject))

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hpc3.errors import InputError
+from hpc3.facts import Unknown
 
 INPUT_LIMIT = 8 << 20  # no registry takes a manifest of half that size
 
@@ -38,7 +39,7 @@ class Subject:
         base: base image of a Dockerfile, whose configuration is inherited and not known; empty elsewhere.
         reference: as the user gave it, with the tag.
         referrers: artifacts attached to the image.
-        inherited: annotations and labels of the base image.
+        inherited: annotations and labels of the base image, or why they cannot be told.
         places: key to where it is written, for findings in files (``Dockerfile:12``).
     """
 
@@ -50,7 +51,7 @@ class Subject:
     base: str = ""
     reference: str = ""
     referrers: tuple[Referrer, ...] | None = None
-    inherited: Mapping[str, str] = field(default_factory=dict)
+    inherited: Mapping[str, str] | Unknown = field(default_factory=dict)
     places: Mapping[str, str] = field(default_factory=dict)
 
     def stated(self) -> Mapping[str, str]:

@@ -110,6 +110,15 @@ def inspect_image(
     )
 
 
+def choose_image(store: ImageStore, reference: ImageReference, platform: str = "") -> Manifest:
+    """Return the image manifest that a reference means; of an index the one for ``os/architecture[/variant]``.
+
+    Raises:
+        UsageError: the index holds no image for the platform.
+    """
+    return _chosen(store, store.resolve(reference), reference, platform, {})
+
+
 def _chosen(
     store: ImageStore, head: Manifest, reference: ImageReference, platform: str, by_place: dict[str, Mapping[str, str]]
 ) -> Manifest:

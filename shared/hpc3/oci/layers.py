@@ -83,7 +83,7 @@ def _scan(layers: Sequence[Descriptor], open_layer: LayerOpener, search: _Search
 
 def _scan_layer(layer: Descriptor, chunks: Iterator[bytes], search: _Search) -> None:
     where = f"layer {layer.digest}"
-    checked = _CheckedStream(chunks, layer, where)
+    checked = CheckedStream(chunks, layer, where)
     still_open = search.open_paths()
     ancestors = {folder for path in still_open for folder in _upward(path)}
     found: dict[str, bytes | _Link] = {}
@@ -92,7 +92,7 @@ def _scan_layer(layer: Descriptor, chunks: Iterator[bytes], search: _Search) -> 
         with (
             closing(checked),
             tarfile.open(
-                fileobj=cast(IO[bytes], _Bounded(_decompressed(layer, checked, where), where)),
+                fileobj=cast(IO[bytes], _Bounded(decompressed(layer, checked, where), where)),
                 mode="r|",
                 tarinfo=_BoundedMember,
             ) as tar,
@@ -183,7 +183,7 @@ def _upward(path: str) -> Iterator[str]:
         yield "/".join(parts[:i])
 
 
-class _CheckedStream(io.RawIOBase):
+class CheckedStream(io.RawIOBase):
     """A layer as a file, its size bounded and its digest checked at the end."""
 
     def __init__(self, chunks: Iterator[bytes], layer: Descriptor, where: str) -> None:
@@ -224,7 +224,7 @@ class _CheckedStream(io.RawIOBase):
         super().close()
 
 
-def _decompressed(layer: Descriptor, stream: _CheckedStream, where: str) -> Any:
+def decompressed(layer: Descriptor, stream: CheckedStream, where: str) -> Any:
     """Return the tar inside a layer; what it is packed with is told by its first bytes, as containers/image does."""
     head = b""
     while len(head) < 4:
@@ -245,7 +245,7 @@ def _decompressed(layer: Descriptor, stream: _CheckedStream, where: str) -> Any:
 class _Prefixed:
     """A stream with bytes put back before it; gives short reads never but at the end."""
 
-    def __init__(self, head: bytes, stream: _CheckedStream) -> None:
+    def __init__(self, head: bytes, stream: CheckedStream) -> None:
         self._buffer = head
         self._stream = stream
 

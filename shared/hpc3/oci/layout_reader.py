@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator, Mapping
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING
 
 from hpc3.errors import InputError
 
@@ -20,6 +22,9 @@ from .layout_index import (
 from .manifest import MANIFEST_LIMIT, Descriptor, Manifest, check_digest, parse_manifest
 from .reference import ImageReference
 from .store import BLOB_LIMIT
+
+if TYPE_CHECKING:
+    from .root_file_system import RootFileSystem
 
 
 class LayoutReader(ABC):
@@ -68,7 +73,13 @@ class LayoutReader(ABC):
         """Return files of the image's root file system."""
         from .layers import read_files  # the tar and zip readers, which manifests do without
 
-        return read_files(image.layers, lambda layer: self._chunks(blob_file(layer.digest)), paths)
+        return read_files(image.layers, self._open_layer, paths)
+
+    def open_root(self, image: Manifest) -> AbstractContextManager[RootFileSystem]:
+        """Give access to every file of the image, layer by layer."""
+        from .root_file_system import root_of_layers
+
+        return root_of_layers(image.layers, self._open_layer)
 
     def list_tags(self) -> tuple[str, ...]:
         """Return the names in the layout."""
@@ -78,6 +89,9 @@ class LayoutReader(ABC):
         """Return the artifacts in ``index.json`` that refer to a digest."""
         artifacts = [self.read_manifest(entry) for entry in self._index().children if entry.artifact_type]
         return tuple(referrer_entry(a) for a in artifacts if a.subject is not None and a.subject.digest == digest)
+
+    def _open_layer(self, layer: Descriptor) -> Iterator[bytes]:
+        return self._chunks(blob_file(layer.digest))
 
     def _index(self) -> Manifest:
         return parse_layout_index(self._read_file(INDEX_FILE, MANIFEST_LIMIT), f"{self._where}: {INDEX_FILE}")

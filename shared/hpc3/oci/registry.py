@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 import urllib.parse
 from collections.abc import Collection, Iterator, Mapping
+from contextlib import AbstractContextManager
 from threading import Lock
 from typing import TYPE_CHECKING
 
@@ -36,6 +37,7 @@ from .reference import DOCKER_HUB, ImageReference
 from .store import BLOB_LIMIT, ImageNotFound, Publication, tag_moved
 
 if TYPE_CHECKING:
+    from .root_file_system import RootFileSystem
     from .token_auth import Authenticator
 
 _ACCEPT = ", ".join(MANIFEST_MEDIA_TYPES)
@@ -195,6 +197,12 @@ class RegistryStore:
         from .layers import read_files  # the tar and zip readers, which manifests do without
 
         return read_files(image.layers, self._open_layer, paths)
+
+    def open_root(self, image: Manifest) -> AbstractContextManager[RootFileSystem]:
+        """Give access to every file of the image, layer by layer."""
+        from .root_file_system import root_of_layers
+
+        return root_of_layers(image.layers, self._open_layer)
 
     def list_tags(self) -> tuple[str, ...]:
         """Return the tags of the repository that name images, sorted."""

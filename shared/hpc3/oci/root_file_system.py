@@ -1,75 +1,47 @@
-"""The whole root file system of an image, for those who look at every file: its layers, or the folder podman mounts."""
+"""The whole root file system of an image, for those who look at every file: its layers, or a folder that is mounted."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Union, cast
 
-from hpc3.errors import UsageError
-
-from .inspection import _chosen
-from .layers import LayerOpener, _CheckedStream, _decompressed
-from .layout_index import blob_file
-from .layout_reader import LayoutReader
-from .manifest import Descriptor, Manifest
-from .reference import ImageReference
-from .storage import StorageStore
-from .store import ImageStore
+from .layers import CheckedStream, LayerOpener, decompressed
+from .manifest import Descriptor
 
 #: Layers lowest first, each opened as the bytes of its tar; or a folder.
 RootFileSystem = Union[Path, "tuple[Callable[[], IO[bytes]], ...]"]
 
 
-def choose_image(store: ImageStore, reference: ImageReference, platform: str = "") -> Manifest:
-    """Return the image manifest that a reference means; of an index the one for ``os/architecture[/variant]``.
-
-    Raises:
-        UsageError: the index holds no image for the platform.
-    """
-    return _chosen(store, store.resolve(reference), reference, platform, {})
-
-
 @contextmanager
-def open_root_file_system(store: ImageStore, image: Manifest) -> Iterator[RootFileSystem]:
-    """Give access to the files of an image; nothing is unpacked.
+def root_of_layers(layers: Sequence[Descriptor], open_layer: LayerOpener) -> Iterator[RootFileSystem]:
+    """Give access to the files of an image layer by layer; nothing is unpacked.
+
+    Args:
+        layers: lowest first, as a manifest lists them.
+        open_layer: returns a layer's bytes in chunks, as stored.
 
     Raises:
         InputError: while it is read: a layer is not what its descriptor says.
         StoreError: the store fails.
-        UsageError: the store does not give out layers.
     """
-    if isinstance(store, StorageStore):
-        with store._mounted() as root:
-            yield root
-    else:
-        opener = _opener(store)
-        yield tuple(partial(_open_layer, layer, opener) for layer in image.layers)
+    yield tuple(partial(_open_tar, layer, open_layer) for layer in layers)
 
 
-def _opener(store: ImageStore) -> LayerOpener:
-    if isinstance(store, LayoutReader):
-        return lambda layer: store._chunks(blob_file(layer.digest))
-    opener = getattr(store, "_open_layer", None)
-    if opener is None:
-        raise UsageError("this store does not give out layers", remedy="copy the image into an OCI layout")
-    return cast(LayerOpener, opener)
-
-
-def _open_layer(layer: Descriptor, opener: LayerOpener) -> IO[bytes]:
-    return cast(IO[bytes], _LayerFile(layer, opener))
+def _open_tar(layer: Descriptor, open_layer: LayerOpener) -> IO[bytes]:
+    return cast(IO[bytes], _LayerFile(layer, open_layer))
 
 
 class _LayerFile:
     """A layer's tar as a file to read from; its digest is checked when the context ends without an error."""
 
-    def __init__(self, layer: Descriptor, opener: LayerOpener) -> None:
+    def __init__(self, layer: Descriptor, open_layer: LayerOpener) -> None:
         where = f"layer {layer.digest}"
-        self._checked = _CheckedStream(opener(layer), layer, where)
-        self._tar: Any = _decompressed(layer, self._checked, where)
+        self._checked = CheckedStream(open_layer(layer), layer, where)
+        self._tar: Any = decompressed(layer, self._checked, where)
 
     def read(self, size: int = -1) -> bytes:
         """Return at most ``size`` bytes of the tar."""

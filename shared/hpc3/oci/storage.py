@@ -63,9 +63,20 @@ class StorageStore:
 
     def read_files(self, image: Manifest, paths: Collection[str]) -> Mapping[str, bytes]:
         """Return files of the root file system, which podman mounts read-only."""
-        with self._mounted() as root:
+        with self.open_root(image) as root:
             found = {path: _read_below(root, path) for path in paths}
         return {path: content for path, content in sorted(found.items()) if content is not None}
+
+    @contextmanager
+    def open_root(self, image: Manifest) -> Iterator[Path]:
+        """Give access to the root file system, which podman mounts read-only."""
+        base = ["podman", *_podman_storage(self._reference)]
+        name = str(self._reference).removeprefix(f"containers-storage:{self._reference.location}")
+        root = _run([*base, "image", "mount", name]).decode().strip()
+        try:
+            yield Path(root)
+        finally:
+            _run([*base, "image", "umount", name])
 
     def list_tags(self) -> tuple[str, ...]:
         """Return nothing: a name in the storage stands for itself."""
@@ -91,16 +102,6 @@ class StorageStore:
         stored = self.resolve(publication.target)
         if stored.digest != publication.head.digest:
             raise StoreError(f"stored {stored.digest}, not {publication.head.digest}", where=str(publication.target))
-
-    @contextmanager
-    def _mounted(self) -> Iterator[Path]:
-        base = ["podman", *_podman_storage(self._reference)]
-        name = str(self._reference).removeprefix(f"containers-storage:{self._reference.location}")
-        root = _run([*base, "image", "mount", name]).decode().strip()
-        try:
-            yield Path(root)
-        finally:
-            _run([*base, "image", "umount", name])
 
 
 def _sparse_layout(folder: Path, publication: Publication) -> Path:

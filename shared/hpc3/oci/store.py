@@ -8,13 +8,17 @@ image, which is atomic where the store has an atomic step. What was there before
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from hpc3.errors import StoreError
 
 from .manifest import Descriptor, Manifest
 from .reference import ImageReference
+
+if TYPE_CHECKING:
+    from .root_file_system import RootFileSystem
 
 #: The largest blob that is read as a whole: image configs and attached documents, never layers.
 BLOB_LIMIT = 64 * 1024 * 1024
@@ -75,6 +79,9 @@ class ImageStore(Protocol):
 
         The paths have no leading slash; symbolic links are followed inside the image.
         """
+
+    def open_root(self, image: Manifest) -> AbstractContextManager[RootFileSystem]:
+        """Give access to every file of the image; nothing is unpacked."""
 
     def list_tags(self) -> tuple[str, ...]:
         """Return the names of the images here, sorted; not those that stand for referrers or signatures."""

@@ -21,7 +21,8 @@ from hpc3.facts import (
     Software,
     Unknown,
 )
-from hpc3.tables import Row, rows, version_key
+from hpc3.tables import Row, rows
+from hpc3.versions import version_numbers
 
 from .easybuild_communication import fabric_fact, mpi_fact, mpi_provider
 from .easybuild_target import module_target, target_fact
@@ -227,7 +228,7 @@ def _gpu_rows(module: Module) -> Iterable[Row]:
 
 def _versions(found: Iterable[tuple[Row, Module]], what: str) -> list[str]:
     versions = {module.version for row, module in found if row["version_of"] == what}
-    return sorted(versions, key=lambda version: version_key(version) or ())
+    return sorted(sorted(versions), key=version_numbers)
 
 
 def _users(runtime: Iterable[Module], providers: set[str], requested: str) -> list[Module]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from hpc3.facts import Component, Evidence, Fact, Gpu, Known, Unknown
-from hpc3.tables import Row, rows, version_key
+from hpc3.tables import Row, rows
+from hpc3.versions import version_numbers
 
 #: Variant that names the architectures, by the variant that switches the runtime on, and how a value is spelled:
 #: Spack's CudaPackage and ROCmPackage build systems.
@@ -61,11 +62,8 @@ def _rows_of(component: Component) -> Iterable[Row]:
 
 
 def _versions(found: list[tuple[Row, Component]], what: str) -> list[str]:
-    return sorted({component.version for row, component in found if row["version_of"] == what}, key=_by_number)
-
-
-def _by_number(version: str) -> tuple[int, ...]:
-    return version_key(version) or ()
+    versions = {component.version for row, component in found if row["version_of"] == what}
+    return sorted(sorted(versions), key=version_numbers)
 
 
 def _architectures(components: Iterable[Component]) -> tuple[str, ...]:

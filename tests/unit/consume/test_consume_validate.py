@@ -16,6 +16,7 @@ from hpc3.consume.finding import ERROR, explain, explain_all, finding, kinds
 from hpc3.consume.subject import Referrer, Subject
 from hpc3.consume.validate import is_rejected, validate_subject
 from hpc3.errors import UsageError
+from hpc3.facts import Unknown
 from hpc3.vocabulary import OCI_PREFIX, key, vocabulary
 
 GOOD_CONFIG = {"Entrypoint": None, "Cmd": ["/bin/bash", "-l"], "Env": ["PATH=/opt/app/bin:/usr/bin"], "WorkingDir": "/"}
@@ -176,7 +177,7 @@ def test_annotations(code: str, changes: dict[str, str | None]) -> None:
 
 def test_every_kind_of_finding_has_a_case() -> None:
     tested = {case[0] for case in (*CONFIG_CASES, *ANNOTATION_CASES)}
-    elsewhere = {"HPC113", "HPC401", "HPC402", "HPC403", "HPC404", "HPC405", "HPC407", "HPC409", "HPC504"}
+    elsewhere = {"HPC113", "HPC401", "HPC402", "HPC403", "HPC404", "HPC405", "HPC407", "HPC409", "HPC413", "HPC504"}
     started = {code for code in kinds() if code.startswith("HPC6")}
     assert tested | elsewhere | started == set(kinds())
 
@@ -200,6 +201,31 @@ def test_what_the_base_image_left_over() -> None:
     base = {OCI_PREFIX + "title": "GROMACS", key("os.vendor"): "debian"}
     found = validate_subject(subject(inherited=base))
     assert [(f.code, f.where) for f in found] == [("HPC405", f"image: {OCI_PREFIX}title")]
+
+
+@pytest.mark.parametrize(
+    ("base", "left_over"),
+    [
+        ({OCI_PREFIX + "title": "GROMACS", OCI_PREFIX + "version": "2024.1"}, set()),
+        ({OCI_PREFIX + "title": "Ubuntu", OCI_PREFIX + "version": "2025.3"}, set()),
+        ({OCI_PREFIX + "version": "2025.3"}, {OCI_PREFIX + "version"}),
+        ({key("software.name"): "gromacs", key("software.version"): "2025.3"}, {key("software.name")}),
+        ({key("software.name"): "gromacs", key("software.version"): "2024.1"}, set()),
+        ({OCI_PREFIX + "licenses": "LGPL-2.1-or-later", key("schema.version"): "1.0"}, set()),
+        ({key("mpi.implementation"): "mpich", key("os.vendor"): "debian"}, set()),
+    ],
+)
+def test_only_what_two_images_cannot_share_is_left_over(base: dict[str, str], left_over: set[str]) -> None:
+    found = validate_subject(subject(inherited=base))
+    assert {(f.code, f.where.partition(": ")[2]) for f in found} == {("HPC405", name) for name in left_over}
+
+
+def test_a_base_that_cannot_be_read_is_no_guess() -> None:
+    (found,) = validate_subject(subject(inherited=Unknown("the image does not name its base")))
+    assert (found.code, found.level) == ("HPC413", "note")
+    assert "the image does not name its base" in found.message
+    nothing_stated = Subject("image", annotations={}, labels={}, inherited=Unknown("why"))
+    assert "HPC413" not in codes(nothing_stated)
 
 
 @pytest.mark.parametrize(

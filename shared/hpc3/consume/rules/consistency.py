@@ -7,10 +7,24 @@ from collections.abc import Iterator
 
 from hpc3.consume.finding import Finding, finding
 from hpc3.consume.subject import Subject
+from hpc3.facts import Unknown
 from hpc3.vocabulary import OCI_PREFIX, PREFIX, key, vocabulary
 
 _CUDA = key("hardware.gpu.cuda.version")
 _NVIDIA_VARIABLES = ("NVIDIA_DRIVER_CAPABILITIES", "NVIDIA_VISIBLE_DEVICES")
+#: Of the keys that no image inherits, those that may well say the same of two images.
+_SHARED = (
+    key("schema.version"),
+    key("sbom.mediatype"),
+    *(OCI_PREFIX + name for name in ("description", "documentation", "licenses", "revision", "source")),
+)
+_OWN = {known.name for known in vocabulary().values() if known.merge == "never"}.difference(_SHARED)
+#: Keys that name something together: where one of both is this image's own, the other may be, too.
+_PARTNERS = {
+    key("software.name"): key("software.version"),
+    OCI_PREFIX + "title": OCI_PREFIX + "version",
+    OCI_PREFIX + "version": OCI_PREFIX + "title",
+}
 _MPI_NAMES = ("cray-mpich", "intel-mpi", "mpich", "mvapich", "openmpi")
 
 
@@ -46,15 +60,16 @@ def _labels(subject: Subject) -> Iterator[Finding]:
 def _left_over(subject: Subject) -> Iterator[Finding]:
     """Yield keys of the base image that came into this one unchanged though every image must state its own."""
     stated = subject.stated()
-    for name, value in sorted(subject.inherited.items()):
-        known = vocabulary().get(name)
-        if known and known.merge == "never" and stated.get(name) == value and name != key("schema.version"):
-            yield finding("HPC405", subject.place(name), key=name, value=value)
-    base_software = [subject.inherited.get(key(f"software.{part}")) for part in ("name", "version")]
-    own_software = [stated.get(key(f"software.{part}")) for part in ("name", "version")]
-    if all(base_software) and base_software == own_software:
-        name = key("software.name")
-        yield finding("HPC405", subject.place(name), key=name, value=str(base_software[0]))
+    if isinstance(subject.inherited, Unknown):
+        if any(name in vocabulary() for name in stated):
+            yield finding("HPC413", subject.name, reason=subject.inherited.reason)
+        return
+    same = {name for name, value in subject.inherited.items() if stated.get(name) == value}
+    for name in sorted(same):
+        partner = _PARTNERS.get(name, "")
+        renamed = partner in subject.inherited and partner not in same
+        if (name in _OWN or partner) and not renamed:
+            yield finding("HPC405", subject.place(name), key=name, value=stated[name])
 
 
 def _environment(subject: Subject) -> Iterator[Finding]:

@@ -1,0 +1,275 @@
+"""The engines that ``validate --run`` starts an image with, each by its own command line.
+
+The image is untrusted: it runs without network and with nothing of the host mounted that the engine can leave out, and
+only its exit code and the beginning of its output are kept.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Thread
+from typing import IO, Any, Protocol, cast
+
+from hpc3.errors import StoreError, printable
+
+_SECONDS = 120
+_OUTPUT = 1 << 20
+_CHUNK = 1 << 16
+#: Somebody whom the image does not know, as on an HPC system.
+_STRANGER = "54321:54321"
+
+
+class NotShown(Exception):
+    """An engine has no such way to start an image; the message says why."""
+
+
+@dataclass(frozen=True)
+class Start:
+    """One way to start an image.
+
+    Attributes:
+        arguments: behind the image's name; empty: none.
+        stdin: what it reads.
+        bypass: whether the entrypoint is passed by, as ``exec`` does.
+        stranger: whether an unknown user without a home starts it, on a read-only file system.
+    """
+
+    arguments: tuple[str, ...] = ()
+    stdin: str = ""
+    bypass: bool = False
+    stranger: bool = False
+
+
+@dataclass(frozen=True)
+class Run:
+    """What one start gave: exit code, and the beginning of both outputs."""
+
+    code: int
+    output: str
+    errors: str
+
+    def trouble(self) -> str:
+        """Return exit code and last line of the errors, for a message."""
+        lines = self.errors.strip().splitlines()
+        return f"exit code {self.code}" + (f", {lines[-1]}" if lines else "")
+
+
+class Engine(Protocol):
+    """An engine with one image to start."""
+
+    @property
+    def image(self) -> str:
+        """The image's name, as the engine knows it."""
+
+    def start(self, start: Start) -> Run:
+        """Start the image once.
+
+        Raises:
+            NotShown: the engine cannot start it in this way.
+            StoreError: the engine itself fails, or the image does not end in time.
+        """
+
+
+@contextmanager
+def open_engine(command: Sequence[str], image: str) -> Iterator[Engine]:
+    """Give access to an image in an engine, which the last part of the command's first word tells.
+
+    Args:
+        command: the engine, with the global options that reach its storage.
+        image: what the engine knows it by: a name; for Apptainer also a file, for Charliecloud a folder.
+
+    Raises:
+        StoreError: the engine does not know the image.
+    """
+    name = Path(command[0]).name
+    if name == "buildah":
+        with _working_container(command, image) as engine:
+            yield engine
+    elif name in ("apptainer", "singularity"):
+        yield Apptainer(tuple(command), image)
+    elif name == "ch-run":
+        yield Charliecloud(tuple(command), image)
+    else:
+        yield Podman(tuple(command), image)
+
+
+@dataclass(frozen=True)
+class Podman:
+    """podman, and what has its command line: docker, podman-hpc."""
+
+    command: tuple[str, ...]
+    image: str
+
+    def start(self, start: Start) -> Run:
+        """Start the image once; see `Engine.start`."""
+        options: list[str] = []
+        arguments = list(start.arguments)
+        if start.bypass:
+            options += ["--entrypoint", arguments.pop(0)]
+        if start.stranger:
+            options += ["--user", _STRANGER, "--read-only", "--read-only-tmpfs=false", "--env", "HOME=/nowhere"]
+        fixed = ("run", "--rm", "-i", "--pull=never", "--network=none")
+        run = _run([*self.command, *fixed, *options, self.image, *arguments], start.stdin, self.image)
+        if run.code == 125:  # podman-run(1): the error is with podman itself
+            raise _failure(self.command[0], self.image, run)
+        return run
+
+
+@dataclass(frozen=True)
+class Buildah:
+    """A working container of buildah, whose ``run`` knows neither entrypoint nor command: they are put before it here.
+
+    Attributes:
+        command: buildah with its global options.
+        image: the image's name.
+        container: the working container's name.
+        config: the image configuration's ``config`` object.
+    """
+
+    command: tuple[str, ...]
+    image: str
+    container: str
+    config: Mapping[str, Any]
+
+    def start(self, start: Start) -> Run:
+        """Start the image once; see `Engine.start`. The file system stays writable."""
+        stranger = ["--user", _STRANGER, "--env", "HOME=/nowhere"] if start.stranger else []
+        cut_off, network = _without_network()
+        command = [*cut_off, *self.command, "run", "--network", network, *stranger, self.container, "--"]
+        run = _run([*command, *_argv(start, self.config)], start.stdin, self.image)
+        if run.code == 125 or "error running container:" in run.errors:
+            raise _failure(self.command[0], self.image, run)
+        return run
+
+
+@dataclass(frozen=True)
+class Apptainer:
+    """Apptainer or Singularity; the image is a SIF or whatever else its command line takes."""
+
+    command: tuple[str, ...]
+    image: str
+
+    def start(self, start: Start) -> Run:
+        """Start the image once; see `Engine.start`. It is always read-only, and of the user who calls."""
+        if start.stranger and os.getuid() == 0:
+            raise NotShown("it starts an image as the user who calls, and that is root")
+        verb = "exec" if start.bypass else "run"
+        # --containall: neither home nor environment nor /tmp of the host (Apptainer User Guide, Bind Paths and Mounts).
+        fixed = (verb, "--containall", "--net", "--network", "none")
+        run = _run([*self.command, *fixed, self.image, *start.arguments], start.stdin, self.image)
+        if run.code == 255 and run.errors.lstrip().startswith("FATAL:"):
+            raise _failure(self.command[0], self.image, run)
+        return run
+
+
+@dataclass(frozen=True)
+class Charliecloud:
+    """``ch-run``, which has no entrypoint and no default command; the image is a folder, or a file of SquashFS."""
+
+    command: tuple[str, ...]
+    image: str
+
+    def start(self, start: Start) -> Run:
+        """Start the image once; see `Engine.start`. It is always read-only."""
+        if not start.arguments:
+            raise NotShown("it always asks for a command")
+        environment = Path(self.image) / "ch/environment"
+        options = ["--private-tmp", "--no-passwd"]
+        options += [f"--set-env={environment}"] if environment.is_file() else []
+        options += [f"--{kind}id={number}" for kind, number in zip("ug", _STRANGER.split(":")) if start.stranger]
+        cut_off = ["unshare", "--net"] if os.getuid() == 0 else ["unshare", "--map-current-user", "--net"]
+        run = _run([*cut_off, *self.command, *options, self.image, "--", *start.arguments], start.stdin, self.image)
+        if run.errors.startswith("ch-run[") and "can't execve" not in run.errors:
+            raise _failure(self.command[0], self.image, run)
+        return run
+
+
+@contextmanager
+def _working_container(command: Sequence[str], image: str) -> Iterator[Buildah]:
+    described = _output([*command, "inspect", "--type", "image", image], image)
+    try:
+        config = json.loads(described)["OCIv1"].get("config") or {}
+    except (ValueError, KeyError, AttributeError) as error:
+        raise StoreError(f"{command[0]} inspect does not describe it", where=image) from error
+    container = _output([*command, "from", "--pull-never", image], image).strip()
+    try:
+        yield Buildah(tuple(command), image, container, config)
+    finally:
+        _output([*command, "rm", container], image)
+
+
+def _without_network() -> tuple[list[str], str]:
+    """Return what goes before buildah and what to give as its network; its chroot isolation only takes the host's.
+
+    Raises:
+        StoreError: nothing cuts the image off.
+    """
+    if os.environ.get("BUILDAH_ISOLATION") != "chroot":
+        return [], "none"
+    if os.getuid() != 0:
+        raise StoreError("chroot isolation shares the host's network", remedy="unset BUILDAH_ISOLATION")
+    return ["unshare", "--net"], "host"
+
+
+def _argv(start: Start, config: Mapping[str, Any]) -> list[str]:
+    """Return what an engine executes (image-spec, config.md: Entrypoint, Cmd)."""
+    if start.bypass:
+        return list(start.arguments)
+    entrypoint, command = (value if isinstance(value, list) else [] for value in map(config.get, ("Entrypoint", "Cmd")))
+    argv = [str(word) for word in (*entrypoint, *(start.arguments or command))]
+    if not argv:
+        raise NotShown("the image says not what to start")
+    return argv
+
+
+def _output(command: Sequence[str], image: str) -> str:
+    run = _run(command, "", image)
+    if run.code != 0:
+        raise _failure(command[0], image, run)
+    return run.output
+
+
+def _failure(engine: str, image: str, run: Run) -> StoreError:
+    return StoreError(f"{Path(engine).name} cannot start it: {printable(run.errors.strip()[-300:])}", where=image)
+
+
+def _run(command: Sequence[str], stdin: str, image: str) -> Run:
+    """Run a command; of what it prints only the beginning is kept, however much that is."""
+    pipe = subprocess.PIPE
+    kept = (bytearray(), bytearray())
+    try:
+        with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe) as process:
+            streams = cast("tuple[IO[bytes], IO[bytes]]", (process.stdout, process.stderr))
+            readers = [Thread(target=_keep_beginning, args=each, daemon=True) for each in zip(streams, kept)]
+            for reader in readers:
+                reader.start()
+            _give(cast(IO[bytes], process.stdin), stdin)
+            try:
+                code = process.wait(_SECONDS)
+            except subprocess.TimeoutExpired as error:
+                process.kill()
+                raise StoreError(f"did not end within {_SECONDS} seconds", where=image) from error
+            for reader in readers:
+                reader.join(_SECONDS)
+    except OSError as error:
+        raise StoreError(f"{command[0]} does not start: {error.strerror}", where=image) from error
+    return Run(code, *(part.decode("utf-8", "replace") for part in kept))
+
+
+def _give(stream: IO[bytes], text: str) -> None:
+    try:
+        stream.write(text.encode())
+        stream.close()
+    except BrokenPipeError:
+        pass  # it ended without reading
+
+
+def _keep_beginning(stream: IO[bytes], kept: bytearray) -> None:
+    while chunk := stream.read(_CHUNK):
+        kept += chunk[: _OUTPUT - len(kept)]
