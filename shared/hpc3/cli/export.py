@@ -28,7 +28,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "image", nargs="?", metavar="IMAGE", help="an image, or a file of 'hpc3 inspect' or annotations"
     )
-    parser.add_argument("--format", required=True, choices=(*_ATTACHED, *_STATED, _GRAPH))
+    parser.add_argument("--format", required=True, choices=(*_ATTACHED, *_STATED, _GRAPH), help="whose format")
     parser.add_argument("--attach", action="store_true", help="attach it to the image in its registry or layout, too")
     parser.add_argument("--graph-url", default="", metavar="URL", help="with compspec: where our graph is published")
     parser.add_argument("-o", "--output", default="", metavar="FILE", help="write there instead of stdout")

@@ -54,11 +54,17 @@ def run(argv: Sequence[str]) -> int:
         parser.print_help()
         return 0 if argv else 2
     name = argv[0]
-    verb: Verb = importlib.import_module(f"hpc3.cli.{name.replace('-', '_')}")
     verb_parser = argparse.ArgumentParser(prog=f"hpc3 {name}", description=f"{VERBS[name]}.")
-    verb_parser.add_argument("--quiet", action="store_true", help="say nothing on stderr but errors")
-    verb.configure(verb_parser)
+    verb = configure_verb(name, verb_parser)
     return guarded(lambda: verb.run(verb_parser.parse_args(argv[1:])), complain)
+
+
+def configure_verb(name: str, parser: argparse.ArgumentParser) -> Verb:
+    """Add the arguments of a verb to its parser and return the verb's module."""
+    verb: Verb = importlib.import_module(f"hpc3.cli.{name.replace('-', '_')}")
+    parser.add_argument("--quiet", action="store_true", help="say nothing on stderr but errors")
+    verb.configure(parser)
+    return verb
 
 
 def guarded(run_verb: Callable[[], int], complain: Callable[[str, int], int]) -> int:

@@ -23,7 +23,7 @@ _ENGINES = ("apptainer", "charliecloud", "edf", "enroot", "podman", "podman-hpc"
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
     parser.add_argument("image", metavar="IMAGE", help="an image, or a file of 'hpc3 inspect' or annotations")
-    parser.add_argument("--engine", required=True, choices=_ENGINES)
+    parser.add_argument("--engine", required=True, choices=_ENGINES, help="the engine to configure")
     add_host_argument(parser)
     parser.add_argument("--format", choices=("text", "json"), default="text", help="default: text")
     parser.add_argument("--install", default="", metavar="DIR", help="write the files below DIR (/ for this host)")

@@ -30,7 +30,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="IMAGE|FILE",
         help="an image, a Dockerfile, annotations (JSON), an OCI image configuration",
     )
-    parser.add_argument("--format", choices=FORMATS, default="text")
+    parser.add_argument("--format", choices=FORMATS, default="text", help="default: text")
     parser.add_argument("--strict", action="store_true", help="warnings reject, too")
     parser.add_argument(
         "--explain", metavar="CODE", help="tell what a finding means (all: a page about every one), and end"
@@ -44,7 +44,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--base", default="", metavar="IMAGE", help="what it was built on, where it does not say so")
     parser.add_argument("--platform", default="", metavar="OS/ARCH", help="of an index, this image")
-    parser.add_argument("-o", "--output", default="", metavar="FILE")
+    parser.add_argument("-o", "--output", default="", metavar="FILE", help="write there instead of stdout")
     configure_access(parser)
 
 

@@ -26,11 +26,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--from", dest="annotations", metavar="FILE", help="annotations to prove, instead of the image's"
     )
-    parser.add_argument("--format", choices=("text", "json"), default="text")
+    parser.add_argument("--format", choices=("text", "json"), default="text", help="default: text")
     parser.add_argument("--emit", action="store_true", help="print what the files show, as annotations (JSON)")
     configure_observation(parser)
     parser.add_argument("--platform", default="", metavar="OS/ARCH", help="of an index, this image")
-    parser.add_argument("-o", "--output", default="", metavar="FILE")
+    parser.add_argument("-o", "--output", default="", metavar="FILE", help="write there instead of stdout")
     configure_access(parser)
 
 
