@@ -65,6 +65,15 @@ def git_clone(url: str, ref: str, name: str) -> Path:
     return folder
 
 
+def tracked_files(*folders: str) -> list[str]:
+    """Return what git tracks below the folders, or skip the test: a source archive is no checkout."""
+    command = ["git", "ls-files", "-z", "--", *folders]
+    result = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    if result.returncode != 0:
+        pytest.skip(f"not a git checkout: {result.stderr.strip()}")
+    return [name for name in result.stdout.split("\0") if name]
+
+
 def summary() -> str:
     """Return the line that says which real peers ran."""
     return f"real peers that ran: {', '.join(sorted(_ran)) or 'none'}"
