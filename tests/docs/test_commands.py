@@ -24,6 +24,8 @@ RUN_ELSEWHERE = {
     "PYTHON=python3.9 tests/run tests/unit": ".ci/run calls it",
     ".venv/3.*/bin/pytest --rerecord": "writes the snapshots that all other tests compare with",
     ".ci/run": "is what runs this",
+    ".venv/3.*/bin/mkdocs serve": "tests/docs/test_site.py builds the site",
+    "tests/pin": "tests/release/test_release.py looks at what it wrote",
     '"$(spack python --path)" -m pip install hpc3': "tests/spack",
     "spack -e . containerize --annotate -o Dockerfile": "tests/spack",
     "buildah bud -t gromacs .": "tests/images/test_spack_image.py builds a smaller environment with it",
@@ -57,10 +59,7 @@ ALL = [(document, command) for document in DOCUMENTS for command in commands(doc
 def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a copy of what git tracks, as a clone would have it."""
     folder = tmp_path_factory.mktemp("clone")
-    listed = subprocess.run(
-        ["git", "ls-files", "-z"], cwd=peers.REPOSITORY, capture_output=True, text=True, check=True
-    ).stdout
-    for name in filter(None, listed.split("\0")):
+    for name in peers.tracked_files():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(peers.REPOSITORY / name, folder / name)
     return folder
