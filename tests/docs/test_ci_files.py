@@ -94,7 +94,7 @@ def test_job_finds_a_stale_recipe(path: Path, repository: Path) -> None:
         input_.write_text(text.replace("GROMACS", "Gromacs").replace("NVIDIA", "Nvidia"), "utf-8")
         stale = findings(path, repository)
         assert stale.returncode != 0
-        assert f"--- ./{recipe}/Dockerfile" in stale.stdout
+        assert f"--- {recipe}/Dockerfile" in stale.stdout
         input_.write_text(text, "utf-8")
 
 
