@@ -18,6 +18,8 @@ import peers
 
 HERE = Path(__file__).parent / "easybuild"
 HOOKS = peers.REPOSITORY / "easybuild_hooks" / "hpc3_easybuild" / "hooks.py"
+#: The folders of our packages that EasyBuild's Python is shown.
+PACKAGES = (peers.REPOSITORY / "easybuild_hooks", peers.REPOSITORY / "shared")
 LMOD = Path("/usr/share/lmod/lmod")
 
 #: What the easyconfigs of the chain wrap: SystemCompiler and SystemMPI refuse any other version.
@@ -115,6 +117,15 @@ def easybuild_home(version: str) -> Path:
         partial.rename(home)
     peers.ran(f"EasyBuild {version}")
     return home
+
+
+def path_with_entry_point(folder: Path) -> str:
+    """Return a PYTHONPATH by which EasyBuild finds this checkout's entry point, as if it were installed."""
+    metadata = folder / "site-packages" / "hpc3-0.dist-info"
+    metadata.mkdir(parents=True)
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: hpc3\nVersion: 0\n")
+    (metadata / "entry_points.txt").write_text("[easybuild.hooks]\nhpc3 = hpc3_easybuild.entrypoint\n")
+    return os.pathsep.join(map(str, (metadata.parent, *PACKAGES)))
 
 
 def need_wrapped_software() -> None:

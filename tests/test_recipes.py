@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +11,11 @@ import pytest
 
 import peers
 
-RECIPES = sorted(path.parent for path in (peers.REPOSITORY / "recipes").glob("*/spack.lock"))
+RECIPES = peers.REPOSITORY / "recipes"
+
+#: What a recipe is made from: a lock of Spack, or what EasyBuild's hooks recorded.
+INPUTS = ("spack.lock", "record.json")
+SOURCES = sorted(path for name in INPUTS for path in RECIPES.glob(f"*/{name}"))
 
 #: What each file of a recipe is printed by.
 PRODUCTS = {
@@ -20,43 +25,73 @@ PRODUCTS = {
     "sbom.spdx.json": ("sbom", "--format", "spdx"),
 }
 
+of_each_recipe = pytest.mark.parametrize("source", SOURCES, ids=lambda path: path.parent.name)
+
 
 def hpc3(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "-m", "hpc3.cli", *arguments], capture_output=True, text=True, check=False)
 
 
-def test_there_are_recipes() -> None:
-    assert {"gromacs-zen3", "pytorch-cuda"} <= {recipe.name for recipe in RECIPES}
+def test_every_folder_has_one_input() -> None:
+    assert [source.parent for source in SOURCES] == sorted(path for path in RECIPES.iterdir() if path.is_dir())
 
 
 @pytest.mark.parametrize("product", PRODUCTS)
-@pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.name)
-def test_product_is_up_to_date(recipe: Path, product: str, rerecord: bool) -> None:
-    result = hpc3(*PRODUCTS[product], str(recipe), "--quiet")
+@of_each_recipe
+def test_product_is_up_to_date(source: Path, product: str, rerecord: bool) -> None:
+    result = hpc3(*PRODUCTS[product], str(source), "--quiet")
     assert result.returncode == 0, result.stderr
+    path = source.with_name(product)
     if rerecord:
-        (recipe / product).write_text(result.stdout, "utf-8")
-    assert (recipe / product).read_text("utf-8") == result.stdout, "make it anew with: pytest --rerecord"
+        path.write_text(result.stdout, "utf-8")
+    assert path.read_text("utf-8") == result.stdout, "make it anew with: pytest --rerecord"
 
 
-@pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.name)
-def test_check_agrees(recipe: Path) -> None:
-    assert hpc3("containerize", str(recipe), "--quiet", "--check", str(recipe / "Dockerfile")).returncode == 0
+@of_each_recipe
+def test_check_agrees(source: Path) -> None:
+    result = hpc3("containerize", str(source), "--quiet", "--check", str(source.with_name("Dockerfile")))
+    assert result.returncode == 0, result.stdout
 
 
-@pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.name)
-def test_linters_pass(recipe: Path) -> None:
+@of_each_recipe
+def test_linters_pass(source: Path) -> None:
     peers.need_program("hadolint")
-    result = subprocess.run(["hadolint", str(recipe / "Dockerfile")], capture_output=True, text=True, check=False)
+    command = ["hadolint", str(source.with_name("Dockerfile"))]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stdout
 
 
-@pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.name)
-def test_readme_is_short(recipe: Path) -> None:
-    assert len((recipe / "README.md").read_text("utf-8").splitlines()) <= 12
+@of_each_recipe
+def test_readme_is_short(source: Path) -> None:
+    assert len(source.with_name("README.md").read_text("utf-8").splitlines()) <= 12
 
 
-@pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.name)
-def test_recipe_keeps_the_contract(recipe: Path) -> None:
-    result = hpc3("validate", "--strict", str(recipe / "Dockerfile"))
+@of_each_recipe
+def test_recipe_keeps_the_contract(source: Path) -> None:
+    result = hpc3("validate", "--strict", str(source.with_name("Dockerfile")))
     assert result.returncode == 0, result.stdout
+
+
+def index_row(folder: Path) -> str:
+    """Return a recipe's row of the index: its README's title, and what its annotations state."""
+    title = (folder / "README.md").read_text("utf-8").splitlines()[0]
+    annotations = json.loads((folder / "annotations.json").read_text("utf-8"))
+    stated = {key.replace("org.supercontainers.", ""): value for key, value in annotations.items()}
+    cells = [
+        f"[{folder.name}]({folder.name}/README.md)",
+        title.removeprefix("# "),
+        stated["hardware.cpu.optimized.version"],
+        stated.get("hardware.gpu.architecture", stated["hardware.gpu.vendor"]),
+        f"{stated['mpi.implementation']} {stated['mpi.version']}",
+        f"{stated['software.manager.name']} {stated['software.manager.version']}",
+    ]
+    return f"| {' | '.join(cells)} |\n"
+
+
+def test_index_lists_the_recipes(rerecord: bool) -> None:
+    index = RECIPES / "README.md"
+    head, ruler, _ = index.read_text("utf-8").partition("|---|---|---|---|---|---|\n")
+    text = head + ruler + "".join(index_row(source.parent) for source in SOURCES)
+    if rerecord:
+        index.write_text(text, "utf-8")
+    assert index.read_text("utf-8") == text, "make it anew with: pytest --rerecord"

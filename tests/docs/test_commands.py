@@ -51,7 +51,7 @@ def commands(document: str) -> list[str]:
     return [re.sub(r"\s{2,}#.*", "", line).strip() for line in lines]
 
 
-DOCUMENTS = ("README.md", "CONTRIBUTING.md")
+DOCUMENTS = ("README.md", "CONTRIBUTING.md", "recipes/README.md")
 ALL = [(document, command) for document in DOCUMENTS for command in commands(document)]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 import sys
@@ -11,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import peers
-from easybuild_peer import EasyBuild
+from easybuild_peer import EasyBuild, path_with_entry_point
 
 pytestmark = pytest.mark.easybuild
 
@@ -24,16 +23,12 @@ ELSEWHERE = ("pip install hpc3", "buildah build -t toy hpc3/toy-1.0")
 
 @pytest.fixture
 def command_folder(tmp_path: Path) -> Path:
-    """Return a folder with the command ``hpc3`` of this checkout, and the metadata that names its entry point."""
+    """Return a folder with the command ``hpc3`` of this checkout."""
     folder = tmp_path / "bin"
     folder.mkdir()
     command = folder / "hpc3"
     command.write_text(f'#!/bin/sh\nexec env PYTHONPATH= "{sys.executable}" -m hpc3.cli "$@"\n')
     command.chmod(0o755)
-    metadata = tmp_path / "site-packages" / "hpc3-0.dist-info"
-    metadata.mkdir(parents=True)
-    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: hpc3\nVersion: 0\n")
-    (metadata / "entry_points.txt").write_text("[easybuild.hooks]\nhpc3 = hpc3_easybuild.entrypoint\n")
     return folder
 
 
@@ -45,12 +40,7 @@ def test_page_has_commands() -> None:
 def test_commands_work_one_after_the_other(easybuild: EasyBuild, command_folder: Path) -> None:
     environment = easybuild.environment()
     environment["PATH"] = f"{command_folder}:{environment['PATH']}"
-    packages = [
-        command_folder.parent / "site-packages",
-        peers.REPOSITORY / "shared",
-        peers.REPOSITORY / "easybuild_hooks",
-    ]
-    environment["PYTHONPATH"] = os.pathsep.join(map(str, packages))
+    environment["PYTHONPATH"] = path_with_entry_point(easybuild.folder)
     commands = [command for command in COMMANDS if command not in ELSEWHERE]
     if easybuild.version.startswith("4."):
         commands = [command for command in commands if "--use-entrypoints" not in command]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import ast
+import os
 from pathlib import Path
 
 import pytest
 
 import peers
-from easybuild_peer import EasyBuild
+from easybuild_peer import PACKAGES, EasyBuild, path_with_entry_point
 
 pytestmark = pytest.mark.easybuild
 
@@ -36,8 +37,6 @@ def post_easyblock_hook(self, *args, **kwargs):
 def post_module_hook(self, *args, **kwargs):
     print("site post_module_hook")
 """
-
-SEARCH_PATH = ":".join(str(peers.REPOSITORY / folder) for folder in ("easybuild_hooks", "shared"))
 
 
 def written(easybuild: EasyBuild) -> bool:
@@ -67,7 +66,9 @@ def test_configuration_file_enables_them(easybuild: EasyBuild) -> None:
 def test_site_dispatcher_calls_collect_and_emit(easybuild: EasyBuild) -> None:
     site = easybuild.folder / "site.py"
     site.write_text(SITE_FILE)
-    said = easybuild.eb("toy-1.0.eb", "--robot", hooks=site, env={"PYTHONPATH": SEARCH_PATH}).stdout
+    said = easybuild.eb(
+        "toy-1.0.eb", "--robot", hooks=site, env={"PYTHONPATH": os.pathsep.join(map(str, PACKAGES))}
+    ).stdout
     assert "site parse_hook" in said
     assert written(easybuild)
     # The recipe takes the site's hooks along: they may change what is built.
@@ -77,16 +78,10 @@ def test_site_dispatcher_calls_collect_and_emit(easybuild: EasyBuild) -> None:
 def test_entry_point_works_beside_a_site_file_that_hides_steps(easybuild: EasyBuild) -> None:
     if easybuild.version.startswith("4."):
         pytest.skip("EasyBuild 4 has no entry points")
-    metadata = easybuild.folder / "site-packages" / "hpc3-0.dist-info"
-    metadata.mkdir(parents=True)
-    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: hpc3\nVersion: 0\n")
-    (metadata / "entry_points.txt").write_text("[easybuild.hooks]\nhpc3 = hpc3_easybuild.entrypoint\n")
     site = easybuild.folder / "site.py"
     site.write_text(HIDING_FILE)
-    search_path = f"{SEARCH_PATH}:{metadata.parent}"
-    said = easybuild.eb(
-        "toy-1.0.eb", "--robot", "--use-entrypoints", hooks=site, env={"PYTHONPATH": search_path}
-    ).stdout
+    environment = {"PYTHONPATH": path_with_entry_point(easybuild.folder)}
+    said = easybuild.eb("toy-1.0.eb", "--robot", "--use-entrypoints", hooks=site, env=environment).stdout
     assert "site pre_fetch_hook" in said
     assert "site post_easyblock_hook" in said
     assert written(easybuild)

@@ -79,7 +79,8 @@ def _toolchain(module: Module) -> str:
 
 def _components(module: Module, record: Record, targets: Mapping[str, str | Unknown]) -> Iterable[Component]:
     """Return a module, what it holds inside (parts and extensions), and the external modules that it names."""
-    inside = [*_inside(module, module.parts), *_inside(module, module.extensions)]
+    parts = () if module.is_system_or_parts else module.parts
+    inside = [*_inside(module, parts), *_inside(module, module.extensions)]
     target = targets[module.module]
     edges = [Dependency(edge.module, edge.types) for edge in module.dependencies]
     edges += [Dependency(component.id, ("run",)) for component in inside]

@@ -34,6 +34,7 @@ def request_from_record(record: Record) -> EasyBuildRequest:
     root = record.modules[record.requested]
     modules = list(record.modules.values())
     runtime = [module for module in modules if module.runtime]
+    wrapped = [module for module in modules if module.wrapper or module.is_system_or_parts]
     return EasyBuildRequest(
         easyconfig=root.easyconfig,
         version=record.easybuild,
@@ -48,8 +49,8 @@ def request_from_record(record: Record) -> EasyBuildRequest:
         exact=record.environment is not None,
         os_build=_os_needs(modules),
         os_final=_os_needs(runtime),
-        wrapped=tuple(sorted({module.name for module in modules if module.wrapper})),
-        wrapped_final=tuple(sorted({module.name for module in runtime if module.wrapper})),
+        wrapped=tuple(sorted({module.name for module in wrapped})),
+        wrapped_final=tuple(sorted({module.name for module in wrapped if module.runtime})),
         warnings=tuple(_warnings(record)),
     )
 

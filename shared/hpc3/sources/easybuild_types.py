@@ -106,6 +106,14 @@ class Module:
     module_variables: Mapping[str, str]
     module_paths: Mapping[str, tuple[str, ...]]
 
+    @property
+    def is_system_or_parts(self) -> bool:
+        """Whether links to the system's own are installed where it has it, and the parts only where it has not.
+
+        Which of the two a build gives, the easyconfig does not say (easyblocks/o/openssl_wrapper.py).
+        """
+        return self.easyblock == "EB_OpenSSL_wrapper"
+
 
 @dataclass(frozen=True)
 class Record:

@@ -70,6 +70,13 @@ def test_wrapped_software_becomes_packages() -> None:
     assert " openmpi-bin " in final.replace("\n", " ") or "openmpi-bin \\" in final
 
 
+def test_what_the_build_links_to_the_system_is_in_the_image_too() -> None:
+    openssl = module("OpenSSL", "3", easyblock="EB_OpenSSL_wrapper", sources=[])
+    build, final = recipe(record_document([module("App", "1.0", "OpenSSL/3"), openssl])).split("\nFROM ${FINAL_IMAGE}")
+    assert " libssl-dev " in build
+    assert " libssl3 " in final
+
+
 @pytest.mark.parametrize(
     ("optarch", "option"),
     [

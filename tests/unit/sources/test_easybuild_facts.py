@@ -207,6 +207,15 @@ def test_extensions_carry_package_urls(class_: str, name: str, purl: str) -> Non
         PackageURL.from_string(purl)
 
 
+def test_parts_that_are_built_only_where_the_system_has_none_are_not_claimed() -> None:
+    part = {"name": "OpenSSL", "version": "3.5.7", "sources": []}
+    openssl = module("OpenSSL", "3", easyblock="EB_OpenSSL_wrapper", sources=[], parts=[part])
+    bundle = {**openssl, "easyblock": "Bundle"}
+    app = module("App", "1.0", "OpenSSL/3")
+    assert set(facts([app, openssl]).components) == {"App/1.0", "OpenSSL/3"}
+    assert set(facts([app, bundle]).components) == {"App/1.0", "OpenSSL/3", "OpenSSL/3::OpenSSL@3.5.7"}
+
+
 def test_licences() -> None:
     assert value(facts(changed("App", license="LicenseGPLv3")).license) == "GPL-3.0-only"
     assert isinstance(facts().license, Unknown)
