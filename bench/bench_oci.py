@@ -15,6 +15,7 @@ import multiprocessing
 import os
 import resource
 import shutil
+import socket
 import statistics
 import subprocess
 import sys
@@ -22,7 +23,7 @@ import tarfile
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from measure import Measurement, hpc3, run_group
@@ -212,12 +213,19 @@ def delayed(target: str) -> Iterator[str]:
     port = free_port()
     process = multiprocessing.get_context("spawn").Process(target=forward, args=(port, target), daemon=True)
     process.start()
-    time.sleep(1)
+    wait_for(port)
     try:
         yield f"127.0.0.1:{port}"
     finally:
         process.terminate()
         process.join()
+
+
+def wait_for(port: int) -> None:
+    while True:
+        with suppress(ConnectionRefusedError), socket.create_connection(("127.0.0.1", port)):
+            return
+        time.sleep(0.05)
 
 
 def forward(port: int, target: str) -> None:

@@ -125,6 +125,8 @@ def measured(measurements: Callable[[bool], Iterable[Measurement]], *, quick: bo
         yield from measurements(quick)
     except pytest.skip.Exception as missing:
         yield Measurement("the rest", None, why_not=str(missing.msg))
+    except FileNotFoundError as missing:
+        yield Measurement("the rest", None, why_not=f"there is no {missing.filename}")
     except subprocess.CalledProcessError as failed:
         said = failed.stderr.decode("utf-8", "replace") if isinstance(failed.stderr, bytes) else failed.stderr or ""
         last = said.strip().splitlines()[-1:] or ["it says nothing"]

@@ -66,7 +66,8 @@ def _marks(measurement: Measurement, past: Sequence[float], y: int) -> Iterator[
     share = measurement.share or 0.0
     bound = f"{'≥' if measurement.at_least else '≤'} {measurement.goal:g}"
     figure = f"{measurement.value:.3g} {measurement.unit} ({bound})"
-    yield f'<text x="20" y="{y}">{escape(measurement.name.strip())}</text>'
+    indent = 32 if measurement.name.startswith(" ") else 20
+    yield f'<text x="{indent}" y="{y}">{escape(measurement.name.strip())}</text>'
     yield f'<text x="{_LABELS - 10}" y="{y}" text-anchor="end" fill="#444">{escape(figure)}</text>'
     for old in past:
         yield f'<circle cx="{_place(old)}" cy="{y - 4}" r="3" fill="{_FAINT}" fill-opacity="0.4"/>'

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -81,18 +82,24 @@ class Stage:
             StoryStopped: its exit code is none that belongs to the story.
         """
         environment = {name: value for name, value in os.environ.items() if not name.startswith(_STEERING)}
-        done = subprocess.run(
+        shell = subprocess.Popen(
             ["bash", "-euo", "pipefail", "-c", f"{self.exports}\n{step.command}"],
             cwd=self.folder,
             env={**environment, "LANG": "C.UTF-8"},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            check=False,
+            start_new_session=True,
         )
-        lines = [line.rstrip().replace(f"{self.folder}/", "") for line in done.stdout.splitlines()]
-        if done.returncode not in step.codes:
-            raise StoryStopped("\n".join([*lines[-30:], f"this ended with exit code {done.returncode}"]))
+        try:
+            said, _ = shell.communicate()
+        except KeyboardInterrupt:
+            os.killpg(shell.pid, signal.SIGKILL)  # what the step has started would go on writing
+            shell.wait()
+            raise
+        lines = [line.rstrip().replace(f"{self.folder}/", "") for line in said.splitlines()]
+        if shell.returncode not in step.codes:
+            raise StoryStopped("\n".join([*lines[-30:], f"this ended with exit code {shell.returncode}"]))
         return essential(lines, step.shows)
 
 

@@ -49,7 +49,7 @@ STEPS = (
         """\
 python3 -m venv venv
 pip install --quiet "$REPOSITORY[verify]"
-pip wheel --quiet --no-deps --wheel-dir wheels easybuild{,-framework,-easyblocks,-easyconfigs}==5.4.1
+pip wheel --quiet --use-pep517 --no-deps --wheel-dir wheels easybuild{,-framework,-easyblocks,-easyconfigs}==5.4.1
 pip install --quiet wheels/*.whl archspec
 python3 $REPOSITORY/demo/package_index.py wheels
 hpc3 --version""",
