@@ -104,11 +104,11 @@ class Stage:
 
 
 def essential(lines: Sequence[str], shows: str) -> list[str]:
-    """Return the lines that match, with an ellipsis wherever others were left out between them."""
+    """Return the lines that match, with an ellipsis wherever others were left out between them; none for ``""``."""
     kept: list[str] = []
     skipped = False
     for line in lines:
-        if re.search(shows, line):
+        if shows and re.search(shows, line):
             kept += ["…", line] if skipped and kept else [line]
             skipped = False
         else:

@@ -97,6 +97,21 @@ def test_one_benchmark_runs_and_draws(tmp_path: Path) -> None:
     assert ElementTree.parse(tmp_path / "plot.svg").getroot().tag.endswith("svg")
 
 
+def test_the_command_makes_its_own_environment(tmp_path: Path) -> None:
+    listed = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=peers.REPOSITORY, capture_output=True, text=True, check=True
+    ).stdout
+    for name in filter(None, listed.split("\0")):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(peers.REPOSITORY / name, tmp_path / name)
+    command = [str(tmp_path / "bench" / "run"), "--quick", "--only", "core"]
+    environment = {**os.environ, "PYTHON": sys.executable, "PYTHONDONTWRITEBYTECODE": "1"}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    assert done.returncode == 0, done.stderr
+    assert "hpc3 --help, to python -c pass" in done.stdout
+    assert list((tmp_path / ".venv/bench").glob("lib/*/site-packages/hpc3/cli/__pycache__/main.*.pyc"))
+
+
 @pytest.mark.registry
 def test_the_peers_of_the_registry_take_part() -> None:
     for program in ("docker-registry", "skopeo", "buildah"):
