@@ -1,7 +1,6 @@
 """From lock to Dockerfile: start-up, a real lock of 114 nodes, and how it grows to 20,000 nodes.
 
-Run it with an interpreter into which hpc3 is installed (not editable: there the byte code is not always kept):
-``python bench/bench_core.py``. The peer is the interpreter itself, ``python -c pass``.
+The peer is the interpreter itself, ``python -c pass``.
 """
 
 from __future__ import annotations
@@ -12,10 +11,11 @@ import random
 import shutil
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from measure import Row, hpc3, measure, print_rows
+from measure import Measurement, hpc3, measure, run_group
 
 LOCK = Path(__file__).parent.parent / "recipes" / "pytorch-cuda" / "spack.lock"
 
@@ -42,30 +42,36 @@ def enlarged_lock(nodes: int) -> dict[str, Any]:
     return {**document, "concrete_specs": specs, "roots": roots}
 
 
-def main() -> None:
-    python = measure([sys.executable, "-c", "pass"], 25).seconds
-    rows = [Row("hpc3 --help, to python -c pass", measure(hpc3("--help"), 25).seconds / python, "times", 3)]
+def measurements(quick: bool) -> Iterator[Measurement]:
+    repeat = 3 if quick else 25
+    python = measure([sys.executable, "-c", "pass"], repeat).seconds
+    start = measure(hpc3("--help"), repeat).seconds
+    yield Measurement("hpc3 --help, to python -c pass", start / python, "times", 3, peer="python -c pass")
     with tempfile.TemporaryDirectory() as folder:
         for name in ("spack.yaml", "spack.lock"):
             shutil.copy(LOCK.parent / name, folder)
-        bare = measure(hpc3("containerize", folder), 15).seconds
-    rows.append(Row("hpc3 containerize, PyTorch lock of 114 nodes, whole process", bare, "s", 0.15))
-    asked = measure(hpc3("containerize", str(LOCK.parent)), 15).seconds
-    rows.append(Row("  with what Spack was asked beside it (licences, sources)", asked, "s"))
+        bare = measure(hpc3("containerize", folder), repeat).seconds
+    yield Measurement("hpc3 containerize, PyTorch lock of 114 nodes, whole process", bare, "s", 0.15)
+    asked = measure(hpc3("containerize", str(LOCK.parent)), repeat).seconds
+    yield Measurement("  with what Spack was asked beside it (licences, sources)", asked, "s")
+    yield from growth(500 if quick else 5_000)
+
+
+def growth(nodes: int) -> Iterator[Measurement]:
+    """Measure a lock of so many nodes, and one of four times as many."""
+    seconds = {}
     with tempfile.TemporaryDirectory() as folder:
-        seconds = {}
-        for nodes in (5_000, 20_000):
-            lock = Path(folder) / f"{nodes}.lock"
-            lock.write_text(json.dumps(enlarged_lock(nodes)), "utf-8")
+        for count in (nodes, 4 * nodes):
+            lock = Path(folder) / f"{count}.lock"
+            lock.write_text(json.dumps(enlarged_lock(count)), "utf-8")
             sample = measure(hpc3("annotations", str(lock)), 3)
-            seconds[nodes] = sample.seconds
-        rows.append(Row("hpc3 annotations, 20,000 nodes, whole process", seconds[20_000], "s", 2))
-        rows.append(
-            Row("  its time, to four times that of 5,000 nodes", seconds[20_000] / seconds[5_000] / 4, "times", 1.3)
-        )
-        rows.append(Row("  its memory, to the size of the file", sample.memory / lock.stat().st_size, "times", 10))
-    print_rows("From lock to Dockerfile", rows)
+            seconds[count] = sample.seconds
+        memory = sample.memory / lock.stat().st_size
+    yield Measurement(f"hpc3 annotations, {4 * nodes:,} nodes, whole process", seconds[4 * nodes], "s", 2)
+    grown = seconds[4 * nodes] / seconds[nodes] / 4
+    yield Measurement(f"  its time, to four times that of {nodes:,} nodes", grown, "times", 1.3)
+    yield Measurement("  its memory, to the size of the file", memory, "times", 10)
 
 
 if __name__ == "__main__":
-    main()
+    run_group("From lock to Dockerfile", measurements)

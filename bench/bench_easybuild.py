@@ -1,21 +1,24 @@
 """The hooks' share of an ``eb`` run: import, one installation, a closure of 107 modules, against ``eb`` without them.
 
-Run it with an interpreter into which hpc3 is installed and with EasyBuild 5.4.1's ``eb`` on PATH (its Python in
-``EB_PYTHON``): ``python bench/bench_easybuild.py``. The peer is the same ``eb`` run without hooks.
+The peer is the same ``eb`` run without hooks: that of EasyBuild 5.4.1 in the user's cache, as the tests keep it.
 """
 
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
-from measure import Row, measure, print_rows
+from measure import Measurement, measure, run_group
 
-HOOKS = Path(__file__).parent.parent / "easybuild_hooks" / "hpc3_easybuild" / "hooks.py"
+sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))  # the peers of the tests
+
+from easybuild_peer import HOOKS, EasyBuild, easybuild_home
+
+VERSION = "5.4.1"
 GROMACS = "GROMACS-2025.4-foss-2025b-CUDA-12.9.1.eb"
 
 #: Times the hooks file's import in EasyBuild's Python, after what every ``eb`` has imported anyway.
@@ -47,40 +50,36 @@ print(time.perf_counter() - start, file=sys.stderr)
 """
 
 
-def seconds_printed(script: str, repeat: int = 5) -> float:
+def seconds_printed(script: str, repeat: int) -> float:
     """Return the least of the seconds that a script prints last, run by EasyBuild's Python."""
     best = float("inf")
     for _ in range(repeat):
-        command = [os.environ.get("EB_PYTHON", "python3"), "-c", script]
+        command = [os.environ["EB_PYTHON"], "-c", script]
         done = subprocess.run(command, capture_output=True, text=True, check=True)
         best = min(best, float((done.stdout + done.stderr).split()[-1]))
     return best
 
 
-def in_turn(command: list[str], more: str, repeat: int = 7) -> tuple[float, float]:
+def in_turn(command: list[str], more: str, repeat: int) -> tuple[float, float]:
     """Return the least time without and with one more argument; in turn, so that both see the same noise."""
     pairs = [(measure(command, 1).seconds, measure([*command, more], 1).seconds) for _ in range(repeat)]
     return min(plain for plain, _ in pairs), min(hooked for _, hooked in pairs)
 
 
-def main() -> None:
-    if shutil.which("eb") is None:
-        raise SystemExit("eb is not on PATH: nothing to measure")
-    with tempfile.TemporaryDirectory() as folder:
-        os.environ["HPC3_OUTPUT"] = folder
-        os.environ["EASYBUILD_PREFIX"] = folder
-        imported = seconds_printed(_IMPORT.format(hooks=str(HOOKS)))
-        one = seconds_printed(_INSTALLATION.format(hooks=str(HOOKS), easyconfig=GROMACS, folder=folder))
-        plain, hooked = in_turn(["eb", "-D", "--robot", GROMACS], f"--hooks={HOOKS}")
-    rows = [
-        Row("import of the hooks file", imported * 1000, "ms", 50),
-        Row("record beside one installation (GROMACS)", one * 1000, "ms", 5),
-        Row("eb -D --robot, 107 modules, without hooks", plain, "s"),
-        Row("  the same with hooks: what they add", hooked - plain, "s", 2),
-        Row("  the same with hooks, to without", hooked / plain, "times", 1.2),
-    ]
-    print_rows(f"EasyBuild's hooks ({sys.implementation.name} {sys.version.split()[0]})", rows)
+def measurements(quick: bool) -> Iterator[Measurement]:
+    repeat = 1 if quick else 7
+    home = easybuild_home(VERSION)
+    with tempfile.TemporaryDirectory() as name:
+        os.environ.update(EasyBuild(VERSION, home, Path(name)).environment(HPC3_OUTPUT=name))
+        imported = seconds_printed(_IMPORT.format(hooks=str(HOOKS)), repeat)
+        yield Measurement("import of the hooks file", imported * 1000, "ms", 50)
+        script = _INSTALLATION.format(hooks=str(HOOKS), easyconfig=GROMACS, folder=name)
+        yield Measurement("record beside one installation (GROMACS)", seconds_printed(script, repeat) * 1000, "ms", 5)
+        plain, hooked = in_turn([str(home / "bin" / "eb"), "-D", "--robot", GROMACS], f"--hooks={HOOKS}", repeat)
+    yield Measurement("eb -D --robot, 107 modules, without hooks", plain, "s")
+    yield Measurement("  the same with hooks: what they add", hooked - plain, "s", 2, peer="eb without hooks")
+    yield Measurement("  the same with hooks, to without", hooked / plain, "times", 1.2, peer="eb without hooks")
 
 
 if __name__ == "__main__":
-    main()
+    run_group("EasyBuild's hooks", measurements)

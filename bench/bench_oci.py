@@ -1,12 +1,11 @@
-"""How fast annotating and inspecting are, against what people do without it. Prints ratios.
+"""How fast annotating and inspecting are, against what people do without it.
 
-Run: ``python bench/bench_oci.py [--size-mb 1000] [--repeat 7]``. Needs docker-registry, skopeo and buildah; everything
-stays on loopback and in a temporary folder. Whole processes are timed, the median is shown.
+The peers are docker-registry, skopeo and buildah; everything stays on loopback and in a temporary folder. Whole
+processes are timed, the median is shown.
 """
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import gzip
 import hashlib
@@ -16,6 +15,7 @@ import multiprocessing
 import os
 import resource
 import shutil
+import socket
 import statistics
 import subprocess
 import sys
@@ -23,8 +23,10 @@ import tarfile
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from measure import Measurement, hpc3, run_group
 
 sys.path.append(str(Path(__file__).parents[1] / "tests"))  # the peers of the tests
 
@@ -32,26 +34,19 @@ from hpc3.oci.connections import Access
 from hpc3.oci.http_client import HttpClient
 from oci.oci_peers import ANNOTATIONS, Registry, Storage, free_port, serve_registry
 
-HPC3 = [sys.executable, "-m", "hpc3.cli"]
 ROUND_TRIP = 0.020  # seconds
 CHUNK = 1024 * 1024
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--size-mb", type=int, default=1000)
-    parser.add_argument("--repeat", type=int, default=7)
-    parser.add_argument("--images", type=int, default=200)
-    parser.add_argument("--tags", type=int, default=500)
-    args = parser.parse_args()
+def measurements(quick: bool) -> Iterator[Measurement]:
     with tempfile.TemporaryDirectory(prefix="hpc3-bench-") as name:
         folder = Path(name)
         (folder / "registry").mkdir()
         with serve_registry(folder / "registry") as registry:
             wanted = [write_wanted(folder / f"{i}.json", str(i)) for i in range(2)]
-            bench_one_image(folder, registry, wanted, args.size_mb, args.repeat)
-            bench_many(folder, registry, wanted, args.images)
-            bench_latency(folder, registry, args.tags)
+            yield from one_image(folder, registry, wanted, size_mb=8 if quick else 1000, repeat=1 if quick else 7)
+            yield from many_images(folder, registry, wanted, 3 if quick else 200)
+            yield from many_tags(registry, 5 if quick else 500)
 
 
 def write_wanted(path: Path, version: str) -> Path:
@@ -59,7 +54,7 @@ def write_wanted(path: Path, version: str) -> Path:
     return path
 
 
-def bench_one_image(folder: Path, registry: Registry, wanted: list[Path], size_mb: int, repeat: int) -> None:
+def one_image(folder: Path, registry: Registry, wanted: list[Path], size_mb: int, repeat: int) -> Iterator[Measurement]:
     for tag, size in (("small", 1), ("large", size_mb)):
         registry.push(write_layout(folder / tag, size), f"bench:{tag}")
     turn = iter(range(10**6))
@@ -67,7 +62,7 @@ def bench_one_image(folder: Path, registry: Registry, wanted: list[Path], size_m
     def apply(tag: str, *options: str) -> Callable[[], None]:
         # Each run states another version than the one before, so that each writes.
         return lambda: quiet(
-            *HPC3, "apply", registry.ref(f"bench:{tag}"), "--from", str(wanted[next(turn) % 2]), *options
+            *hpc3("apply", registry.ref(f"bench:{tag}"), "--from", str(wanted[next(turn) % 2]), *options)
         )
 
     small = median(apply("small", "--annotations-only"), repeat)
@@ -75,50 +70,51 @@ def bench_one_image(folder: Path, registry: Registry, wanted: list[Path], size_m
     seen = len(registry.requests())
     apply("large", "--annotations-only")()
     requests = registry.requests()[seen:]
-    labelled = median(apply("large"), repeat)
-    skopeo = median(lambda: skopeo_edit(folder, registry), 3)
-    buildah = median(lambda: buildah_edit(folder, registry), 2)
     busy = min(cpu_seconds(apply("large", "--annotations-only")) for _ in range(repeat))
-    show(f"annotations alone, {size_mb} MB", f"{large * 1e3:.0f} ms, {len(requests)} requests", "at most 3 requests")
-    show("processor time of it", f"{busy * 1e3:.0f} ms", "what an idle machine would need")
-    show("blobs read for it", str(sum("/blobs/" in request for request in requests)), "0")
-    show(f"{size_mb} MB against 1 MB", f"{large / small:.2f}", "0.9 to 1.1")
-    show("with labels", f"{labelled * 1e3:.0f} ms", "")
-    show("skopeo copy, edit, copy", f"{skopeo:.1f} s = {skopeo / large:.0f} times as long", "at least 50")
-    show("buildah from, commit, push", f"{buildah:.1f} s = {buildah / large:.0f} times as long", "at least 100")
+    yield Measurement(f"hpc3 apply --annotations-only, {size_mb} MB: requests", len(requests), "requests", 3)
+    yield Measurement("  blobs read for it", sum("/blobs/" in request for request in requests), "blobs", 0)
+    yield Measurement("  whole process", large * 1e3, "ms")
+    yield Measurement("  processor time of it", busy * 1e3, "ms")
+    yield Measurement("  its time, away from that of 1 MB", abs(large / small - 1) * 100, "%", 10)
+    yield Measurement("  with labels", median(apply("large"), repeat) * 1e3, "ms")
+    skopeo = median(lambda: skopeo_edit(folder, registry), min(repeat, 3))
+    buildah = median(lambda: buildah_edit(folder, registry), min(repeat, 2))
+    yield Measurement(
+        "  quicker than skopeo copy, edit, copy", skopeo / large, "times", 50, peer="skopeo", at_least=True
+    )
+    yield Measurement(
+        "  quicker than buildah from, commit, push", buildah / large, "times", 100, peer="buildah", at_least=True
+    )
 
 
-def bench_many(folder: Path, registry: Registry, wanted: list[Path], count: int) -> None:
-    layout = folder / "small"
+def many_images(folder: Path, registry: Registry, wanted: list[Path], count: int) -> Iterator[Measurement]:
     references = [registry.ref(f"many:{i}") for i in range(count)]
-    registry.push(layout, "many:0")
+    registry.push(folder / "small", "many:0")
     raw = registry.skopeo("inspect", "--raw", references[0]).encode()
     for i in range(1, count):
         put_tag(registry.host, "many", str(i), raw)
     (folder / "list").write_text("\n".join(references))
     options = ["--annotations-only", "--quiet"]
-    together = timed(lambda: quiet(*HPC3, "apply", "--list", str(folder / "list"), "--from", str(wanted[0]), *options))
+    together = timed(lambda: quiet(*hpc3("apply", "--list", str(folder / "list"), "--from", str(wanted[0]), *options)))
 
     def one_by_one() -> None:
         for reference in references:
-            quiet(*HPC3, "apply", reference, "--from", str(wanted[1]), *options)
+            quiet(*hpc3("apply", reference, "--from", str(wanted[1]), *options))
 
     apart = timed(one_by_one)
-    show(
-        f"{count} images in one call",
-        f"{together:.2f} s, one process each {apart:.1f} s = {apart / together:.1f} times",
-        "at least 5",
-    )
+    name = f"hpc3 apply, {count} images in one call, quicker than one process each"
+    yield Measurement(name, apart / together, "times", 5, peer="one process each", at_least=True)
 
 
-def bench_latency(folder: Path, registry: Registry, count: int) -> None:
+def many_tags(registry: Registry, count: int) -> Iterator[Measurement]:
     raw = registry.skopeo("inspect", "--raw", registry.ref("many:0")).encode()
     for i in range(count):
         put_tag(registry.host, "tags", f"t{i}", raw, with_blobs_of="many")
     with delayed(registry.host) as host:
-        command = [*HPC3, "inspect", f"docker://{host}/tags", "--all-tags", "--annotations-only", "--jobs", "32"]
+        command = hpc3("inspect", f"docker://{host}/tags", "--all-tags", "--annotations-only", "--jobs", "32")
         seconds = median(lambda: quiet(*command), 3)
-    show(f"{count} tags inspected, {ROUND_TRIP * 1e3:.0f} ms round trip", f"{seconds:.2f} s", "at most 1.5 s")
+    name = f"hpc3 inspect, {count} tags at {ROUND_TRIP * 1e3:.0f} ms round trip"
+    yield Measurement(name, seconds, "s", 1.5)
 
 
 def write_layout(folder: Path, size_mb: int) -> Path:
@@ -217,12 +213,19 @@ def delayed(target: str) -> Iterator[str]:
     port = free_port()
     process = multiprocessing.get_context("spawn").Process(target=forward, args=(port, target), daemon=True)
     process.start()
-    time.sleep(1)
+    wait_for(port)
     try:
         yield f"127.0.0.1:{port}"
     finally:
         process.terminate()
         process.join()
+
+
+def wait_for(port: int) -> None:
+    while True:
+        with suppress(ConnectionRefusedError), socket.create_connection(("127.0.0.1", port)):
+            return
+        time.sleep(0.05)
 
 
 def forward(port: int, target: str) -> None:
@@ -265,12 +268,8 @@ def timed(work: Callable[[], None]) -> float:
 
 
 def quiet(*command: str) -> None:
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-
-
-def show(what: str, value: str, goal: str) -> None:
-    print(f"{what:45} {value}" + (f"   (goal: {goal})" if goal else ""), flush=True)
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
 
 
 if __name__ == "__main__":
-    main()
+    run_group("Annotate and inspect", measurements)

@@ -1,8 +1,7 @@
 """How fast, how small and how right ``hpc3 verify`` is.
 
-Run it with an interpreter into which ``hpc3[verify]`` is installed: ``python bench/bench_verify.py [ROOTFS]``. Without
-a root file system it looks at this one's ``/usr``. The accuracy comes from programs compiled here, each for one of
-GCC's targets, with run-time dispatch and without. Speeds are of CPU time, so that a busy machine does not count.
+It looks at this machine's ``/usr``. The accuracy comes from programs compiled here, each for one of GCC's targets,
+with run-time dispatch and without. Speeds are of CPU time, so that a busy machine does not count.
 """
 
 from __future__ import annotations
@@ -12,7 +11,10 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
+
+from measure import Measurement, run_group
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
@@ -42,33 +44,34 @@ def compile_c(folder: Path, source: str, march: str) -> Path:
     return folder / "program"
 
 
-def print_accuracy(scratch: Path) -> None:
+def accuracy(scratch: Path, targets: int) -> Iterator[Measurement]:
     right = total = lies = 0
-    for march, target in TARGETS.items():
+    for march, target in list(TARGETS.items())[:targets]:
         for kind in ("plain", "clones", "checked", "pointer"):
             source = KERNELS % {"attribute": ""} + MAIN if kind == "plain" else dispatching_source(kind)
             observed = observe(compile_c(scratch / f"{march}-{kind}", source, march))
             total += 1
             right += floor_level(use_of(observed)) == expected_level(march) and verdict(observed, target) == "agrees"
             lies += expected_level(march) != "x86_64" and verdict(observed, "x86_64") == "agrees"
-    print(f"instruction-set level right: {right} of {total} programs ({100 * right / total:.1f} %)")
-    print(f"'agrees' with a target that is too low: {lies} of {total}")
+    yield Measurement(f"instruction-set level right, of {total} programs", 100 * right / total, "%", 95, at_least=True)
+    yield Measurement("  'agrees' with a target that is too low", lies, "programs", 0)
 
 
-def print_walk(root: Path) -> None:
+def walk(root: Path) -> Iterator[Measurement]:
     for attempt in ("cold", "warm"):
         start = time.process_time()
         observed = observe_tree(DirectoryTree(root))
         seconds = time.process_time() - start
         size = observed.image_bytes / 1e6
-        print(f"{root} ({attempt}): {observed.files} files, {size:.0f} MB, {size / seconds:.0f} MB/s of CPU time")
+        yield Measurement(f"{root} ({attempt}), without disassembly", size / seconds, "MB/s", 200, at_least=True)
+    yield Measurement("  its size", size, "MB")
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(f"most memory so far: {peak:.0f} MB")
+    yield Measurement("  most memory", peak, "MB", 300)
 
 
-def print_disassembly(root: Path) -> None:
+def disassembly(root: Path, libraries: int) -> Iterator[Measurement]:
     code_bytes, seconds = 0, 0.0
-    for path in sorted(root.rglob("*.so*"))[:120]:
+    for path in sorted(root.rglob("*.so*"))[:libraries]:
         if path.is_symlink() or not path.is_file():
             continue
         with path.open("rb") as stream:
@@ -84,16 +87,16 @@ def print_disassembly(root: Path) -> None:
         seconds += time.process_time() - start
         code_bytes += code.code_bytes()
     if seconds:
-        print(f"disassembly: {code_bytes / 1e6:.0f} MB of code, {code_bytes / 1e6 / seconds:.1f} MB/s of CPU time")
+        yield Measurement("disassembly", code_bytes / 1e6 / seconds, "MB/s", 8, at_least=True)
+        yield Measurement("  code of it", code_bytes / 1e6, "MB")
 
 
-def main() -> None:
-    root = Path(sys.argv[1]) if len(sys.argv) > 1 else Path("/usr")
-    print_walk(root)
-    print_disassembly(root)
+def measurements(quick: bool) -> Iterator[Measurement]:
+    yield from walk(Path("/usr/sbin" if quick else "/usr"))
+    yield from disassembly(Path("/usr/lib"), 3 if quick else 120)
     with tempfile.TemporaryDirectory() as scratch:
-        print_accuracy(Path(scratch))
+        yield from accuracy(Path(scratch), 1 if quick else len(TARGETS))
 
 
 if __name__ == "__main__":
-    main()
+    run_group("Is it true: hpc3 verify", measurements)
