@@ -92,9 +92,8 @@ def _hpccm_text(source: Source, request: HpccmRequest, annotations: Annotations,
 
     if options.image or options.externals or options.in_build:
         raise UsageError("--image, --external and --concretize-in-build do not go with HPCCM: its recipe says it all")
-    documents = {**_documents(source, annotations), **source.files}
     render = render_hpccm_definition if options.format == "apptainer" else render_hpccm_dockerfile
-    return render(HpccmImageInput(source.facts, request, annotations, documents))
+    return render(HpccmImageInput(source.facts, request, annotations, _documents(source, annotations)))
 
 
 def _spack_plan(source: Source, request: SpackRequest, annotations: Annotations, options: RecipeOptions) -> Plan:

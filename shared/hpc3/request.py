@@ -181,7 +181,7 @@ class HpccmRequest:
         definition: its definition file; empty: there is none.
         definition_fault: why there is none.
         environment: what the last stage leaves in the environment, in order.
-        user: as whom containers run; empty: as the base image says.
+        user: as whom containers would run; empty: the recipe does not say.
         warnings: what a person should know, one line each.
     """
 

@@ -10,7 +10,7 @@ All quoting for that grammar is here.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from hpc3.errors import InputError
 from hpc3.request import EnvironmentChange
@@ -49,15 +49,19 @@ def render_definition(plan: Plan) -> str:
 
 
 def render_last_sections(
-    writes: Iterable[Write], environment: Iterable[EnvironmentChange], labels: Mapping[str, str]
+    steps: Sequence[Copy | Write], environment: Iterable[EnvironmentChange], labels: Mapping[str, str]
 ) -> str:
     """Return what goes after the definition file of somebody else, so that its image keeps the contract.
 
     Raises:
         InputError: a value holds what no definition file can hold.
     """
-    steps = [_UNTRACED, _labels_of_base(), *(block for write in writes for block in _write(write))]
-    blocks = [*_section("post", steps), *_last_sections(environment, {}, labels)]
+    writes = [block for step in steps if isinstance(step, Write) for block in _write(step)]
+    blocks = [
+        *_section("files", [_files(step) for step in steps if isinstance(step, Copy)]),
+        *_section("post", [_UNTRACED, _labels_of_base(), *writes]),
+        *_last_sections(environment, {}, labels),
+    ]
     return "\n\n".join(blocks) + "\n"
 
 

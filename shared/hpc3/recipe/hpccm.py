@@ -14,7 +14,7 @@ from hpc3.request import EnvironmentChange, HpccmRequest
 from .apptainer import render_last_sections
 from .contract import DOCUMENTS_PATH, NVIDIA_ENVIRONMENT, merged_environment, profile_script
 from .dockerfile import render_last_steps
-from .plan import Write
+from .plan import Copy, Write
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class HpccmImageInput:
         facts: what the recipe states.
         request: HPCCM's text, and what it leaves.
         annotations: those of the image.
-        documents: files that the image carries, bytes by name: the recipe, ``sbom.cdx.json``.
+        documents: files about the image that it carries, text by name (``sbom.cdx.json``).
     """
 
     facts: Facts
@@ -40,11 +40,11 @@ def render_hpccm_dockerfile(wanted: HpccmImageInput) -> str:
     Raises:
         InputError: a value holds what no line of a Dockerfile can hold.
     """
-    user = wanted.request.user
     own = [f"# {line}" for line in (*_header(wanted.request), _LINT)]
-    last = render_last_steps(_writes(wanted), _added_environment(wanted.facts), wanted.annotations.labels())
-    blocks = ["\n".join(own), wanted.request.dockerfile.strip("\n"), _NOTE, *(["USER root"] if user else [])]
-    return "\n\n".join([*blocks, last.rstrip("\n"), *([f"USER {user}"] if user else [])]) + "\n"
+    last = render_last_steps(_steps(wanted), _added_environment(wanted.facts), wanted.annotations.labels())
+    # Engines run an image as whoever starts it.
+    as_root = ["USER root"] if wanted.request.user else []
+    return "\n\n".join(["\n".join(own), wanted.request.dockerfile.strip("\n"), _NOTE, *as_root, last])
 
 
 def render_hpccm_definition(wanted: HpccmImageInput) -> str:
@@ -61,7 +61,7 @@ def render_hpccm_definition(wanted: HpccmImageInput) -> str:
     if re.search(r"^\s*%runscript\b", request.definition, re.MULTILINE):
         raise InputError("has a runscript, but what is asked for is what an image runs", where=request.recipe)
     own = [f"# {line}" for line in _header(request)]
-    last = render_last_sections(_writes(wanted), _added_environment(wanted.facts), wanted.annotations.labels())
+    last = render_last_sections(_steps(wanted), _added_environment(wanted.facts), wanted.annotations.labels())
     return "\n\n".join(["\n".join(own), request.definition.strip("\n"), _NOTE, last])
 
 
@@ -80,13 +80,15 @@ def _header(request: HpccmRequest) -> tuple[str, ...]:
     )
 
 
-def _writes(wanted: HpccmImageInput) -> list[Write]:
+def _steps(wanted: HpccmImageInput) -> list[Copy | Write]:
+    # Not packed: nothing that unpacks need be in the last stage.
     documents = [
-        Write(f"What is in the image: {name}", f"{DOCUMENTS_PATH}/{name}", content, packed=name != "annotations.json")
+        Write(f"What is in the image: {name}", f"{DOCUMENTS_PATH}/{name}", content)
         for name, content in sorted(wanted.documents.items())
     ]
     environment = merged_environment((*wanted.request.environment, *_added_environment(wanted.facts)))
-    return [*documents, profile_script(environment)]
+    recipe = Copy("The recipe", (wanted.request.recipe,), f"{DOCUMENTS_PATH}/")
+    return [recipe, *documents, profile_script(environment)]
 
 
 def _added_environment(facts: Facts) -> tuple[EnvironmentChange, ...]:

@@ -14,6 +14,8 @@ from .documents import Place, as_object, as_text, get_list, get_object, get_text
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
 _RELEASE = re.compile(r"[0-9A-Za-z][0-9A-Za-z._+~-]{0,63}")
 _KIND = re.compile(r"block|primitive|runtime|text")
+#: Lines as a recipe holds them: no control characters, no halves of a surrogate pair.
+_LINES = re.compile(r"[^\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]*")
 _TARGET = re.compile(r"[a-z0-9_]{1,64}")
 
 #: Layers of all stages; a recipe of HPCCM's own has 20.
@@ -94,8 +96,8 @@ def parse_answer(data: bytes, recipe: str) -> Answer:
         hpccm=get_text(document, "hpccm", place, _RELEASE),
         architecture=get_text(document, "architecture", place, _NAME),
         cpu_target="" if document.get("cpu_target") is None else get_text(document, "cpu_target", place, _TARGET),
-        dockerfile=get_text(document, "dockerfile", place, None),
-        definition=as_text(document.get("definition", ""), place / "definition", None),
+        dockerfile=get_text(document, "dockerfile", place, _LINES),
+        definition=as_text(document.get("definition", ""), place / "definition", _LINES),
         definition_fault=as_text(document.get("definition_fault", ""), place / "definition_fault", None),
         included=tuple(as_text(name, place / "included", None) for name in get_list(document, "included", place)),
         stages=stages,

@@ -125,7 +125,7 @@ def _named_by_source(layer: Layer) -> tuple[str, str]:
     if archive is None:
         return "", ""
     repository = _REPOSITORY.fullmatch(source) if "/archive/" in source else None
-    return archive["name"] or (repository["name"] if repository else ""), archive["version"]
+    return repository["name"] if repository else archive["name"] or "", archive["version"]
 
 
 def _source_url(layer: Layer) -> str:

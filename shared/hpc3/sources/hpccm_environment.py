@@ -20,7 +20,7 @@ class Left:
 
     Attributes:
         environment: its changes, those of the base image first.
-        user: as whom containers run; empty: as the base image says.
+        user: as whom containers would run; empty: the recipe does not say.
         unclear: variables whose value refers to others: it is in the image's environment, but in no change.
     """
 

@@ -15,7 +15,6 @@ from hpc3.errors import InputError
 from hpc3.facts import (
     Compiler,
     Component,
-    CpuTarget,
     Evidence,
     Fact,
     Facts,
@@ -26,16 +25,14 @@ from hpc3.facts import (
     Unknown,
 )
 from hpc3.systems import system_of_image
-from hpc3.targets import family, features, is_generic, known_targets
 
 from .hpccm_answer import Answer, Layer
 from .hpccm_blocks import Installed, block_row, installed_by
 from .hpccm_communication import fabric_fact, gpu_fact, mpi_fact
+from .hpccm_target import target_fact
 
 #: ``CC=mpicc`` in front of configure and cmake: the toolchain that a block was given.
 _CC = re.compile(r"(?<=\s)CC=(?:\S*/)?([A-Za-z]+)")
-_ARCHITECTURE_FLAG = re.compile(r"-m(?:arch|cpu)=")
-_FAMILIES = {"ppc64el": "ppc64le"}
 
 
 def facts_from_answer(
@@ -68,7 +65,7 @@ def facts_from_answer(
         manager=Manager("hpccm", answer.hpccm),
         roots=tuple(_software(root) for root in roots),
         software=_main_software(main, roots, recipe),
-        target=_target(answer, main, recipe),
+        target=target_fact(answer, installed, main, recipe),
         mpi=mpi,
         fabric=fabric_fact(answer, components, main, recipe) if isinstance(mpi, Known) else mpi,
         gpu=gpu_fact(answer, components, recipe),
@@ -124,26 +121,6 @@ def _main_software(main: Installed | None, roots: Sequence[Installed], recipe: s
         named = ", ".join(sorted(root.component.id for root in roots))
         return Unknown(f"the recipe builds {named}: pick the image's software with --root NAME")
     return Unknown("no generic_cmake, generic_autotools or generic_build of the recipe names what it builds")
-
-
-def _target(answer: Answer, main: Installed | None, recipe: str) -> Fact[CpuTarget]:
-    """Return HPCCM's CPU target, where the software is compiled for it: only gnu's and llvm's toolchains carry it."""
-    target = answer.cpu_target
-    if not target:
-        return Unknown("the recipe sets no CPU target (hpccm.config.set_cpu_target, --cpu-target)")
-    if target not in known_targets():
-        return Unknown(f"archspec does not know the CPU target {target}")
-    if family(target) != _FAMILIES.get(answer.architecture, answer.architecture):
-        return Unknown(f"the CPU target is {target}, but the recipe is for {answer.architecture}")
-    if main is None:
-        return Unknown(f"the CPU target is {target}, but it is not known which block is the image's software")
-    if not _ARCHITECTURE_FLAG.search(main.layer.text):
-        return Unknown(
-            f"the CPU target is {target}, but {main.place} ({main.component.name}) is not given its flags: "
-            "hand it the toolchain of gnu() or llvm()"
-        )
-    evidence = (Evidence("hpccm.config", "", "g_cpu_target"), Evidence(recipe, main.place, "toolchain"))
-    return Known(CpuTarget(target, is_generic(target), family(target), features(target)), evidence)
 
 
 def _compiler(installed: Sequence[Installed], main: Installed | None, recipe: str) -> Fact[Compiler]:

@@ -12,7 +12,7 @@ from hpc3.request import HpccmRequest
 from .documentation import documentation_beside
 from .documents import read_document
 from .hpccm_answer import Answer, Layer, parse_answer
-from .hpccm_environment import left_by
+from .hpccm_environment import Left, left_by
 from .hpccm_facts import facts_from_answer
 from .hpccm_recipe import ask_hpccm
 from .source import RecipeArguments, Source
@@ -48,18 +48,20 @@ def _request(answer: Answer, recipe: str, arguments: RecipeArguments) -> HpccmRe
         definition_fault=answer.definition_fault,
         environment=left.environment,
         user=left.user,
-        warnings=tuple(_warnings(answer, recipe, left.unclear)),
+        warnings=tuple(_warnings(answer, recipe, left)),
     )
 
 
-def _warnings(answer: Answer, recipe: str, unclear: Sequence[str]) -> Iterator[str]:
+def _warnings(answer: Answer, recipe: str, left: Left) -> Iterator[str]:
     if answer.included:
         yield f"{recipe} includes {', '.join(answer.included)}: neither the digest nor the image has them"
     if not any(_names_architecture(layer) for stage in answer.stages for layer in stage):
         yield f"no baseimage of {recipe} names its _arch: HPCCM takes that of this machine, {answer.architecture}"
     if re.search(r"^(ENTRYPOINT|CMD)\b", answer.dockerfile, re.MULTILINE):
         yield f"{recipe} sets what containers start: it is not followed, an image runs what it is asked for"
-    for name in unclear:
+    if left.user:
+        yield f"{recipe} sets the user {left.user}: it is not followed, engines run an image as whoever starts it"
+    for name in left.unclear:
         yield f"login shells do not get {name}: its value in the recipe is made from other variables"
 
 
