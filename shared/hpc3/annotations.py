@@ -131,7 +131,8 @@ def _add_software(facts: Facts, to: _Collected) -> None:
         to.add("software.version", annotation_version(software.version))
         to.add("software.variants", software.variants)
     to.add_list("software.packages", (f"{root.name}@{annotation_version(root.version)}" for root in facts.roots))
-    to.add_list("software.dependencies", map(_name_at_version, facts.runtime().values()))
+    versioned = [component for component in facts.runtime().values() if component.version]
+    to.add_list("software.dependencies", map(_name_at_version, versioned))
     to.add("software.manager.name", facts.manager.name)
     to.add("software.manager.version", facts.manager.version)
     to.add("software.recipe.digest", facts.digest)

@@ -10,7 +10,7 @@ from .annotations import Annotations, annotations_for
 from .errors import InputError, UsageError
 from .facts import Manager
 from .recipe.plan import Plan
-from .request import EasyBuildRequest, GitSource, Images, SpackRequest
+from .request import EasyBuildRequest, GitSource, HpccmRequest, Images, SpackRequest
 from .sbom.cyclonedx import cyclonedx_sbom
 from .sources.source import Source
 
@@ -67,6 +67,8 @@ def recipe_from_source(source: Source, options: RecipeOptions) -> Recipe:
         raise UsageError("--root picks roots of a lock, which --concretize-in-build does not build from")
     annotations = annotations_for(source.facts)
     notes: tuple[str, ...] = ()
+    if isinstance(source.request, HpccmRequest):
+        return Recipe(_hpccm_text(source, source.request, annotations, options), annotations)
     if isinstance(source.request, EasyBuildRequest):
         plan, own_format = _easybuild_plan(source, source.request, annotations, options), "docker"
     else:
@@ -83,6 +85,15 @@ def _rendered(plan: Plan, form: str) -> str:
     from .recipe.dockerfile import render_dockerfile
 
     return render_dockerfile(plan)
+
+
+def _hpccm_text(source: Source, request: HpccmRequest, annotations: Annotations, options: RecipeOptions) -> str:
+    from .recipe.hpccm import HpccmImageInput, render_hpccm_definition, render_hpccm_dockerfile
+
+    if options.image or options.externals or options.in_build:
+        raise UsageError("--image, --external and --concretize-in-build do not go with HPCCM: its recipe says it all")
+    render = render_hpccm_definition if options.format == "apptainer" else render_hpccm_dockerfile
+    return render(HpccmImageInput(source.facts, request, annotations, _documents(source, annotations)))
 
 
 def _spack_plan(source: Source, request: SpackRequest, annotations: Annotations, options: RecipeOptions) -> Plan:

@@ -169,6 +169,33 @@ class EasyBuildRequest:
     warnings: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class HpccmRequest:
+    """What a recipe of HPCCM asks of an image: HPCCM's own text, which ours goes after.
+
+    Attributes:
+        recipe: file name of the recipe.
+        version: HPCCM's release.
+        arguments: what it was run with, as on HPCCM's command line.
+        dockerfile: HPCCM's Dockerfile.
+        definition: its definition file; empty: there is none.
+        definition_fault: why there is none.
+        environment: what the last stage leaves in the environment, in order.
+        user: as whom containers would run; empty: the recipe does not say.
+        warnings: what a person should know, one line each.
+    """
+
+    recipe: str
+    version: str
+    arguments: str = ""
+    dockerfile: str = ""
+    definition: str = ""
+    definition_fault: str = ""
+    environment: tuple[EnvironmentChange, ...] = ()
+    user: str = ""
+    warnings: tuple[str, ...] = ()
+
+
 #: Where EasyBuild installs in an image.
 EASYBUILD_SOFTWARE = "/opt/easybuild/software"
 EASYBUILD_MODULES = "/opt/easybuild/modules/all"

@@ -10,7 +10,7 @@ All quoting for that grammar is here.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from hpc3.errors import InputError
 from hpc3.request import EnvironmentChange
@@ -27,6 +27,8 @@ SECTION_LIMIT = 60_000
 _PERSONS = ("help", "runscript", "startscript", "test")
 
 _NOTHING = "''"
+
+_UNTRACED = "    # Apptainer starts this with a trace, which would print whole files\n    set +x -eu"
 
 _TEMPLATE = re.compile(r"\{\{\s*\w+\s*\}\}")
 #: Names that %files takes as they are: it expands patterns and variables, and knows no escape for quotes.
@@ -46,6 +48,23 @@ def render_definition(plan: Plan) -> str:
     return "\n\n".join(blocks) + "\n"
 
 
+def render_last_sections(
+    steps: Sequence[Copy | Write], environment: Iterable[EnvironmentChange], labels: Mapping[str, str]
+) -> str:
+    """Return what goes after the definition file of somebody else, so that its image keeps the contract.
+
+    Raises:
+        InputError: a value holds what no definition file can hold.
+    """
+    writes = [block for step in steps if isinstance(step, Write) for block in _write(step)]
+    blocks = [
+        *_section("files", [_files(step) for step in steps if isinstance(step, Copy)]),
+        *_section("post", [_UNTRACED, _labels_of_base(), *writes]),
+        *_last_sections(environment, {}, labels),
+    ]
+    return "\n\n".join(blocks) + "\n"
+
+
 def _stage(stage: Stage, plan: Plan) -> Iterable[str]:
     is_last = stage is plan.stages[-1]
     yield f"Bootstrap: docker\nFrom: {{{{ {stage.image_argument} }}}}\nStage: {stage.name}"
@@ -57,9 +76,15 @@ def _stage(stage: Stage, plan: Plan) -> Iterable[str]:
         yield from _section(title, [_files(copy) for copy in copies if copy.stage == name])
     yield from _section("post", list(_post(stage, needed - {stage.image_argument}, is_last=is_last)))
     if is_last:
-        yield from _section("environment", [_environment(change) for change in plan.environment])
-        yield from _persons_sections(plan.sections)
-        yield from _section("labels", [_label(key, value) for key, value in sorted(plan.labels.items())])
+        yield from _last_sections(plan.environment, plan.sections, plan.labels)
+
+
+def _last_sections(
+    environment: Iterable[EnvironmentChange], sections: Mapping[str, str], labels: Mapping[str, str]
+) -> Iterable[str]:
+    yield from _section("environment", [_environment(change) for change in environment])
+    yield from _persons_sections(sections)
+    yield from _section("labels", [_label(key, value) for key, value in sorted(labels.items())])
 
 
 def _section(title: str, blocks: Iterable[str]) -> Iterable[str]:
@@ -108,18 +133,25 @@ def _path(path: str) -> str:
 
 
 def _post(stage: Stage, arguments: set[str], *, is_last: bool) -> Iterable[str]:
-    yield "    # Apptainer starts this with a trace, which would print whole files; the builder's arguments come first"
-    yield "    set +x -eu"
+    yield _UNTRACED
     yield from (f"    {name}='{{{{ {name} }}}}'" for name in sorted(arguments))
     if is_last:
-        yield _step(["rm -f /.singularity.d/labels.json"], "Labels of the base image would win over those below")
+        yield _labels_of_base()
     for step in stage.steps:
         if isinstance(step, Run):
             yield _step(run_lines(step), step.comment, _secrets(step))
         elif isinstance(step, Write):
-            first, *more = write_steps(step, SECTION_LIMIT // 2)
-            yield _step(first, step.comment)
-            yield from (_step(lines) for lines in more)
+            yield from _write(step)
+
+
+def _labels_of_base() -> str:
+    return _step(["rm -f /.singularity.d/labels.json"], "Labels of the base image would win over those below")
+
+
+def _write(write: Write) -> Iterable[str]:
+    first, *more = write_steps(write, SECTION_LIMIT // 2)
+    yield _step(first, write.comment)
+    yield from (_step(lines) for lines in more)
 
 
 def _secrets(step: Run) -> str:

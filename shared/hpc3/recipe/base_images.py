@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
 from hpc3.errors import InputError
 from hpc3.facts import Facts, Unknown
 from hpc3.request import Images
+from hpc3.systems import system_of_image
 from hpc3.tables import Row, rows
 
 _TWO_WAYS_OUT = (
@@ -55,27 +55,6 @@ def choose_base_images(facts: Facts, images: Images, *, follow_lock: bool) -> Ba
                 remedy=_TWO_WAYS_OUT,
             )
     return BaseImages(build, final, (lock_system if follow_lock else None) or (systems[0] if systems else lock_system))
-
-
-def system_of_image(reference: str) -> Row | None:
-    """Return the system that an image's name tells: by the table, or by a tag such as ``…-ubuntu22.04``."""
-    plain = _plain_name(reference)
-    for row in rows("operating_systems"):
-        if plain in {_plain_name(name) for name in (row["image"], *row["images"])}:
-            return row
-    for row in rows("operating_systems"):
-        # What follows the last slash: before it a colon stands before a port.
-        if re.search(rf"(?<![a-z0-9]){re.escape(row['os'])}(?![0-9.])", plain.rpartition("/")[2].partition(":")[2]):
-            return row
-    return None
-
-
-def _plain_name(reference: str) -> str:
-    """Return a reference without digest and without what Docker Hub's short names leave out."""
-    name = reference.partition("@")[0]
-    for prefix in ("docker.io/", "index.docker.io/", "library/"):
-        name = name[len(prefix) :] if name.startswith(prefix) else name
-    return name
 
 
 def _system_of_lock(facts: Facts) -> Row | None:

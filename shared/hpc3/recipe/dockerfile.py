@@ -34,8 +34,19 @@ def render_dockerfile(plan: Plan) -> str:
     blocks.append("\n".join(_argument(a) for a in plan.arguments if a.name in images))
     for stage in plan.stages:
         blocks.extend(_stage(stage, plan))
-    blocks.append(_tail(plan))
+    blocks.append(_tail(plan.environment, plan.labels))
     return "\n\n".join(blocks) + "\n"
+
+
+def render_last_steps(
+    steps: Iterable[Step], environment: Iterable[EnvironmentChange], labels: Mapping[str, str]
+) -> str:
+    """Return what goes after the Dockerfile of somebody else, so that its image keeps the contract.
+
+    Raises:
+        InputError: a value holds what no line of a Dockerfile can hold.
+    """
+    return "\n\n".join([*map(_step, steps), _tail(environment, labels)]) + "\n"
 
 
 def label_instruction(labels: Mapping[str, str]) -> str:
@@ -121,13 +132,11 @@ def _run(lines: list[str], mounts: tuple[Mount, ...], lint: tuple[str, ...]) -> 
     return head + first + f"{CONTINUED} && ".join(lines)
 
 
-def _tail(plan: Plan) -> str:
-    environment = _environment(plan.environment)
+def _tail(changes: Iterable[EnvironmentChange], labels: Mapping[str, str]) -> str:
+    environment = _environment(changes)
     lines = ["# No entrypoint: what is asked for is what runs; a login shell where nothing is asked for", "WORKDIR /"]
     lines.extend(["ENTRYPOINT []", f"CMD {json.dumps(list(LOGIN_SHELL))}"])
-    return "\n\n".join(
-        part for part in (environment, "\n".join(lines), label_instruction(plan.labels).rstrip()) if part
-    )
+    return "\n\n".join(part for part in (environment, "\n".join(lines), label_instruction(labels).rstrip()) if part)
 
 
 def _environment(changes: Iterable[EnvironmentChange]) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from hpc3.facts import Facts
-from hpc3.request import EasyBuildRequest, SpackRequest
+from hpc3.request import EasyBuildRequest, HpccmRequest, SpackRequest
 
 from .spack_metadata import SpackMetadata
 
@@ -23,6 +23,23 @@ class Source:
     """
 
     facts: Facts
-    request: SpackRequest | EasyBuildRequest | None = None
+    request: SpackRequest | EasyBuildRequest | HpccmRequest | None = None
     metadata: SpackMetadata | None = None
     files: Mapping[str, bytes] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class RecipeArguments:
+    """What HPCCM's own command line says beside the recipe.
+
+    Attributes:
+        cpu_target: archspec's name of the processor to optimize for (``--cpu-target``); empty: the recipe decides.
+        userarg: what the recipe finds in ``USERARG`` (``--userarg``), value by name.
+    """
+
+    cpu_target: str = ""
+    userarg: Mapping[str, str] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        named = [f"--userarg {name}={value}" for name, value in sorted(self.userarg.items())]
+        return " ".join([*([f"--cpu-target {self.cpu_target}"] if self.cpu_target else []), *named])

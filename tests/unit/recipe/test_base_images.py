@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from hpc3.facts import Facts
-from hpc3.recipe.base_images import choose_base_images, system_of_image
+from hpc3.recipe.base_images import choose_base_images
 from hpc3.request import Images
 from hpc3.tables import rows
 from unit.conftest import Refused
@@ -15,44 +15,6 @@ from unit.sources.test_spack_facts import facts
 
 def facts_for(os: str) -> Facts:
     return facts(node("app", os=os))
-
-
-def system(reference: str) -> str:
-    row = system_of_image(reference)
-    return row["os"] if row else ""
-
-
-SPELLINGS = [(name, row["os"]) for row in rows("operating_systems") for name in (row["image"], *row["images"])]
-
-
-@pytest.mark.parametrize(("name", "os"), SPELLINGS)
-def test_every_spelling_of_the_table(name: str, os: str) -> None:
-    assert system(name) == os
-    assert system(f"{name}@sha256:{'0' * 64}") == os
-
-
-@pytest.mark.parametrize(
-    ("reference", "os"),
-    [
-        ("debian:12", "debian12"),
-        ("docker.io/debian:12", "debian12"),
-        ("docker.io/library/debian:12", "debian12"),
-        ("index.docker.io/library/debian:12", "debian12"),
-        ("nvidia/cuda:12.9.1-devel-ubuntu22.04", "ubuntu22.04"),
-        ("nvcr.io/nvidia/cuda:12.9.1-devel-ubuntu24.04@sha256:" + "0" * 64, "ubuntu24.04"),
-        ("nvcr.io/nvidia/cuda:12.4.1-runtime-rockylinux9", ""),
-        ("registry.site:5000/base:debian12", "debian12"),
-        ("registry.site:5000/debian12", ""),
-        ("registry.site/base:ubuntu22.04.1", ""),
-        ("registry.site/base:xubuntu22.04", ""),
-        ("registry.site/base:debian123", ""),
-        ("debian", ""),
-        ("debian:12.5", ""),
-        ("", ""),
-    ],
-)
-def test_system_that_a_name_tells(reference: str, os: str) -> None:
-    assert system(reference) == os
 
 
 @pytest.mark.parametrize("row", rows("operating_systems"), ids=lambda row: row["os"])
