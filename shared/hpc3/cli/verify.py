@@ -41,7 +41,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Verify and return 1 where a file contradicts an annotation."""
-    _need("elftools", *(() if args.no_isa else ("iced_x86",)))
+    _need("elftools", *(() if args.no_isa else ("capstone", "iced_x86")))
     annotations = _annotations(args.annotations)
     if Path(args.image).is_dir() and not (Path(args.image) / "oci-layout").exists():
         from hpc3.evidence.tree import DirectoryTree
