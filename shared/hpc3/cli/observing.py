@@ -30,7 +30,7 @@ def need_readers(args: argparse.Namespace) -> None:
     """
     from importlib.util import find_spec
 
-    modules = ("elftools", *(() if args.no_isa else ("iced_x86",)))
+    modules = ("elftools", *(() if args.no_isa else ("capstone", "iced_x86")))
     missing = [module for module in modules if find_spec(module) is None]
     if missing:
         what = f"reading binaries needs {' and '.join(missing)}, not installed here"

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from hpc3.facts import Evidence, Unknown
 from hpc3.observed import CpuUse, FeatureUse, Observed
+from hpc3.tables import rows
 from hpc3.targets import family, features, is_generic, known_targets
 from hpc3.vocabulary import key
 
@@ -14,10 +15,12 @@ MODE, TARGET, FEATURES = (
     key("hardware.cpu.optimized.version"),
     key("hardware.cpu.features"),
 )
-_LEVELS = ("x86_64", "x86_64_v2", "x86_64_v3", "x86_64_v4")
-
-#: Features that a processor has and archspec does not list for it: AMD's manuals 24594 and 24592.
-_UNSAID = {"k10": ("popcnt", "sse3"), "zen": ("adx", "rdrand", "sha_ni")}
+#: Each family's levels, least first.
+_LEVELS = {
+    "aarch64": ("aarch64", *(f"armv8.{n}a" for n in range(1, 7)), "armv9.0a", "armv9.2a"),
+    "ppc64le": ("ppc64le", "power9le", "power10le"),
+    "x86_64": ("x86_64", "x86_64_v2", "x86_64_v3", "x86_64_v4"),
+}
 
 #: key, verdict, what the code shows, reason, evidence
 Row = tuple[str, str, str, str, "tuple[Evidence, ...]"]
@@ -35,14 +38,13 @@ def compare_cpu(annotations: Mapping[str, str], observed: Observed) -> Iterator[
 
 
 def floor_level(use: CpuUse) -> str:
-    """Return the highest generic x86-64 level of which undispatched code uses a feature; the family elsewhere.
+    """Return the highest of the family's levels of which undispatched code uses a feature.
 
     Code may need more than the level, and less than all of it: `CpuUse.required` says which features.
     """
-    if use.family != "x86_64":
-        return use.family
-    level = _LEVELS[0]
-    for lower, higher in zip(_LEVELS, _LEVELS[1:]):
+    levels = _LEVELS[use.family]
+    level = levels[0]
+    for lower, higher in zip(levels, levels[1:]):
         if set(use.required) & (target_features(higher) - target_features(lower)):
             level = higher
     return level
@@ -50,13 +52,9 @@ def floor_level(use: CpuUse) -> str:
 
 def target_features(name: str) -> set[str]:
     """Return archspec's features of a target, with those that its parents have and those it leaves unsaid."""
-    target = known_targets()[name]
-    found = set(features(name))
-    for ancestor in target.ancestors:
-        found |= set(features(ancestor.name))
-    for ancestor in (name, *(a.name for a in target.ancestors)):
-        found |= set(_UNSAID.get(ancestor, ()))
-    return found
+    names = {name, *(ancestor.name for ancestor in known_targets()[name].ancestors)}
+    unsaid = (row["features"] for row in rows("target_features") if row["target"] in names)
+    return set().union(*(features(each) for each in names), *unsaid)
 
 
 def _compare_target(stated: str, observed: Observed) -> tuple[str, str, str, tuple[Evidence, ...]]:

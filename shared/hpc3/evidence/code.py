@@ -18,9 +18,10 @@ CODE_LIMIT = 512 << 20
 _TABLE_LIMIT = 128 << 20
 _PADDING = 64  # functions are aligned to that at most
 
-# ELF x86-64 and AArch64 relocation types: https://gitlab.com/x86-psABIs/x86-64-ABI, https://github.com/ARM-software/abi-aa
-_RELATIVE = {"x86_64": 8, "aarch64": 1027}
-_IRELATIVE = {"x86_64": 37, "aarch64": 1032}
+# ELF relocation types: https://gitlab.com/x86-psABIs/x86-64-ABI, https://github.com/ARM-software/abi-aa,
+# https://openpowerfoundation.org/specifications/64bitelfabi
+_RELATIVE = {"x86_64": 8, "aarch64": 1027, "ppc64le": 22}
+_IRELATIVE = {"x86_64": 37, "aarch64": 1032, "ppc64le": 248}
 _DATA_SECTIONS = (".data", ".data.rel.ro", ".data.rel.ro.local", ".init_array", ".rodata", ".got")
 _WRITABLE = (".data", ".bss", ".lbss", ".ldata", ".tm_clone_table")
 

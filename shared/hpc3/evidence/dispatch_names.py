@@ -9,15 +9,27 @@ from functools import cache
 from hpc3.tables import rows
 
 #: Data or functions of other objects by which code learns the CPU's features: GCC's libgcc, glibc's loader.
-FEATURE_IMPORTS = frozenset({"__cpu_features2", "__cpu_model", "_dl_x86_cpu_features", "_rtld_global_ro"})
+FEATURE_IMPORTS = frozenset(
+    {
+        "__aarch64_cpu_features",
+        "__cpu_features2",
+        "__cpu_model",
+        "__parse_hwcap_and_convert_at_platform",
+        "_dl_x86_cpu_features",
+        "_rtld_global_ro",
+    }
+)
 FEATURE_FUNCTIONS = frozenset(
     {
         "__builtin_cpu_supports",
+        "__getauxval",
         "__get_cpuid",
         "__get_cpuid_max",
         "__x86_get_cpu_features",
         "__x86_get_cpuid_feature_leaf",
         "_dl_x86_get_cpu_features",
+        "elf_aux_info",
+        "getauxval",
     }
 )
 #: Functions of the C and C++ libraries that never come back.
@@ -39,12 +51,15 @@ FINAL_FUNCTIONS = frozenset(
         "quick_exit",
     }
 )
-#: Names of functions compiled for a target: GCC's target_clones (``f.avx2.0``), OpenBLAS (``dgemm_kernel_HASWELL``).
+#: Names of functions compiled for a target: GCC's target_clones (``f.avx2.0``), OpenBLAS (``dgemm_kernel_HASWELL``),
+#: Highway's namespaces (``N_SVE2``).
 TARGET_NAME = re.compile(
     # c, d, e: AVX, AVX2, AVX-512 in the vector function ABI, called by code compiled for them only (libmvec)
     r"^_ZGV[cde][NM]|[._](sse[0-9_]*|opteron(_sse3)?|nano|ssse3|avx[0-9a-z_]*|fma[34]?|bmi2?|xop|aesni|evex[0-9a-z_]*|arch_[a-z0-9_-]+|x86[_-](64[_-])?v[234]|"
     r"core2|nehalem|penryn|dunnington|sandybridge|ivybridge|haswell|broadwell|skylakex?|cooperlake|icelake[a-z_]*|"
-    r"cascadelake|sapphirerapids|atom|barcelona|bobcat|bulldozer|piledriver|steamroller|excavator|zen[0-9]*|znver[0-9])"
+    r"cascadelake|sapphirerapids|atom|barcelona|bobcat|bulldozer|piledriver|steamroller|excavator|zen[0-9]*|znver[0-9]|"
+    r"a64fx|armv[89][a-z0-9]*|asimd[a-z]*|cortex_?[ax][0-9]+|falkor|neoverse_?[nv][0-9]|sme[0-9_]*|sve2?(_[a-z0-9]+)?|"
+    r"thunderx[a-z0-9]*|tsv110|vortex[a-z0-9]*|(cpu_)?power([89]|10)|vsx[234]?)"
     r"(?=$|[._IE])",  # I and E go on in a mangled C++ name
     re.IGNORECASE,
 )

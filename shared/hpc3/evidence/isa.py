@@ -19,9 +19,10 @@ from hpc3.observed import CpuUse, FeatureUse, Skipped
 
 from .code import CODE_LIMIT, Code, read_code
 from .elf import ElfObject
+from .instruction_set import CheckFollower, FeatureCounter, FunctionUse
 
 #: Families whose code is disassembled.
-FAMILIES = ("x86_64",)
+FAMILIES = ("aarch64", "ppc64le", "x86_64")
 _EXAMPLES = 3
 
 #: Feature to instructions counted and places (file offset, function).
@@ -33,6 +34,7 @@ class ObjectUse:
     """What the code of one object uses."""
 
     path: str
+    family: str
     code_bytes: int
     required: Places = field(default_factory=dict)
     dispatched: Places = field(default_factory=dict)
@@ -43,20 +45,48 @@ class ObjectUse:
 def analyse(code: Code) -> ObjectUse:
     """Return what the code of one object uses; whatever its bytes do to the analysis becomes ``trouble``."""
     from .dispatch import classify
-    from .isa_x86 import count_features
 
+    counter, follower = _instruction_set(code.family)
     try:
-        found = classify(code, count_features(code))
+        uses = counter.count_features(code)
+        found = classify(code, uses, follower)
     except (ValueError, OverflowError, IndexError, KeyError, RecursionError) as error:
-        return ObjectUse(code.path, code.code_bytes(), trouble=f"not analysed: {type(error).__name__} {error}")
+        return ObjectUse(
+            code.path, code.family, code.code_bytes(), trouble=f"not analysed: {type(error).__name__} {error}"
+        )
     return ObjectUse(
         code.path,
+        code.family,
         code.code_bytes(),
         required=_places(code, found.required),
         dispatched=_places(code, found.dispatched),
         unclear=_places(code, found.unclear),
-        trouble=f"code beyond {CODE_LIMIT >> 20} MiB was not decoded" if code.truncated else "",
+        trouble=_trouble(code, uses),
     )
+
+
+def _instruction_set(family: str) -> tuple[FeatureCounter, CheckFollower | None]:
+    """Return what counts a family's features and what follows its checks, if anything; the decoder is loaded now."""
+    if family == "aarch64":
+        from . import isa_aarch64
+
+        return isa_aarch64, isa_aarch64
+    if family == "ppc64le":
+        from . import isa_power
+
+        return isa_power, None
+    from . import isa_x86
+
+    return isa_x86, isa_x86
+
+
+def _trouble(code: Code, uses: Iterable[FunctionUse]) -> str:
+    """Return what of the code was not understood; an instruction that nobody knows may need anything."""
+    unknown = [use for use in uses if use.unknown]
+    if unknown:
+        place = f"0x{code.file_offset(unknown[0].function.start):x} ({unknown[0].function.label})"
+        return f"{sum(use.unknown for use in unknown)} instructions are not known to the decoder, first in {place}"
+    return f"code beyond {CODE_LIMIT >> 20} MiB was not decoded" if code.truncated else ""
 
 
 class Disassembly:
@@ -105,12 +135,19 @@ class Disassembly:
         """Wait for the rest and return what all of the code uses, and what was not analysed."""
         while self._running:
             self._await_oldest()
-        skipped = tuple(Skipped(f"/{use.path}", use.trouble) for use in self._done if use.trouble)
-        known = sorted(self._families & set(FAMILIES))
-        if not known:
+        skipped = [Skipped(f"/{use.path}", use.trouble) for use in self._done if use.trouble]
+        by_family: dict[str, list[ObjectUse]] = {}
+        for use in sorted(self._done, key=lambda use: use.family):
+            by_family.setdefault(use.family, []).append(use)
+        if not by_family:
             foreign = ", ".join(sorted(self._families))
-            return Unknown(f"code for {foreign} is not disassembled" if foreign else "there is no code"), skipped
-        return merge(known[0], self._done), skipped
+            return Unknown(f"code for {foreign} is not disassembled" if foreign else "there is no code"), ()
+        # what else lies in an image (a cross compiler's libraries) does not run there
+        main = max(by_family, key=lambda family: sum(use.code_bytes for use in by_family[family]))
+        for family, uses in by_family.items():
+            if family != main:
+                skipped.append(Skipped(f"/{uses[0].path}", f"is {family} code, beside that for {main}: not compared"))
+        return merge(main, by_family[main]), tuple(skipped)
 
     def _await_oldest(self) -> None:
         code, future = self._running.pop(0)
@@ -127,7 +164,7 @@ class Disassembly:
 
 
 def _lost(code: Code) -> ObjectUse:
-    return ObjectUse(code.path, 0, trouble="not analysed: the process died, perhaps for want of memory")
+    return ObjectUse(code.path, code.family, 0, trouble="not analysed: the process died, perhaps for want of memory")
 
 
 def merge(family: str, uses: Iterable[ObjectUse]) -> CpuUse:

@@ -7,12 +7,15 @@ which collects calls, pointers and variables for `dispatch`.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from functools import cache
 
 import iced_x86 as iced
 
 from .code import Code, Function
+from .instruction_set import STRUCTURE, FunctionUse, References, bodies
+from .x86_absent_path import absent_path, data_address
+
+__all__ = ["absent_path", "count_features", "features_among", "references", "stub_slot", "written_variables"]
 
 #: iced's CPUID feature to archspec's name. Left out: what runs as an older instruction and traps nowhere (CET_IBT,
 #: CET_SS, MULTIBYTENOP, PREFETCHW, PAUSE, MPX, CLDEMOTE, XTEST), what only the loader and dispatchers use after asking
@@ -81,35 +84,8 @@ _HARMLESS_MNEMONICS = ("TZCNT",)
 
 _USES, _BROKEN, _ASKS = 1, 2, 4
 _MANY = 16
-_STRUCTURE = 64  # bytes behind an address that is handed on
+_STUB_SIZE = 16
 _BRANCHES, _LEAVES, _OPERANDS = 1, 2, 4
-
-
-@dataclass
-class FunctionUse:
-    """What one function does: instructions of interest counted by iced's code."""
-
-    function: Function
-    counts: dict[int, int] = field(default_factory=dict)
-    asks: bool = False
-
-    def features(self) -> dict[str, int]:
-        """Return how many instructions use each feature."""
-        found: dict[str, int] = {}
-        for code, number in self.counts.items():
-            for feature in features_of(code):
-                found[feature] = found.get(feature, 0) + number
-        return found
-
-
-@dataclass
-class References:
-    """Where one function leads: calls and jumps, addresses it takes, data it accesses; and whether it comes back."""
-
-    targets: list[int] = field(default_factory=list)
-    pointers: list[int] = field(default_factory=list)
-    accesses: list[int] = field(default_factory=list)
-    returns: bool = False
 
 
 def count_features(code: Code) -> list[FunctionUse]:
@@ -135,7 +111,7 @@ def count_features(code: Code) -> list[FunctionUse]:
         uses = {opcode: number for opcode, number in counts.items() if table[opcode] & _USES and number >= least}
         asks = bool(interest & _ASKS) and not interest & _BROKEN
         if uses or asks:
-            found.append(FunctionUse(function, uses, asks))
+            found.append(FunctionUse(function, _by_feature(uses), asks))
     return found
 
 
@@ -176,7 +152,7 @@ def written_variables(code: Code, function: Function, data: bytes) -> Iterator[t
         if not address:
             continue
         if instruction.mnemonic == iced.Mnemonic.LEA:
-            yield address, _STRUCTURE
+            yield address, STRUCTURE
         elif any(
             used.access in (iced.OpAccess.WRITE, iced.OpAccess.READ_WRITE, iced.OpAccess.COND_WRITE)
             for used in info.info(instruction).used_memory()
@@ -184,33 +160,36 @@ def written_variables(code: Code, function: Function, data: bytes) -> Iterator[t
             yield address, 8
 
 
-def data_address(code: Code, instruction: iced.Instruction) -> int:
-    """Return the fixed address that an instruction's memory operand names; 0 where it has none."""
-    if instruction.is_ip_rel_memory_operand:
-        return int(instruction.ip_rel_memory_address)
-    if (
-        code.position_dependent
-        and instruction.memory_displ_size
-        and instruction.memory_base == iced.Register.NONE
-        and iced.OpKind.MEMORY in (instruction.op0_kind, instruction.op1_kind)
-    ):
-        return int(instruction.memory_displacement)
+def stub_slot(code: Code, address: int, data: bytes) -> int:
+    """Return the slot that the PLT entry ``data`` at an address jumps through; 0 where it is none."""
+    for instruction in iced.Decoder(64, data[:_STUB_SIZE], ip=address):
+        if instruction.mnemonic == iced.Mnemonic.JMP:
+            return data_address(code, instruction)
+        if instruction.mnemonic != iced.Mnemonic.ENDBR64:
+            return 0
     return 0
 
 
-def bodies(code: Code) -> Iterator[tuple[Function, bytes]]:
-    """Yield each function with its bytes."""
-    sections = sorted(code.sections)
-    number = 0
-    for function in code.functions:
-        while number + 1 < len(sections) and function.start >= sections[number + 1][0]:
-            number += 1
-        start, data = sections[number]
-        yield function, data[function.start - start : function.end - start]
+def features_among(function: Function, data: bytes, addresses: set[int]) -> dict[str, int]:
+    """Return how many of the instructions at some addresses need each feature."""
+    counts: dict[int, int] = {}
+    for instruction in iced.Decoder(64, data, ip=function.start):
+        if instruction.ip in addresses:
+            counts[instruction.code] = counts.get(instruction.code, 0) + 1
+    return _by_feature(counts)
+
+
+def _by_feature(counts: Mapping[int, int]) -> dict[str, int]:
+    """Return instructions counted by feature, from instructions counted by iced's code."""
+    found: dict[str, int] = {}
+    for opcode, number in counts.items():
+        for feature in _features_of(opcode):
+            found[feature] = found.get(feature, 0) + number
+    return found
 
 
 @cache
-def features_of(opcode: int) -> tuple[str, ...]:
+def _features_of(opcode: int) -> tuple[str, ...]:
     """Return archspec's names of the features that an iced code needs beyond the x86-64 baseline."""
     instruction = iced.Instruction()
     instruction.code = opcode  # type: ignore[assignment]  # iced's enums are plain numbers at run time
@@ -225,7 +204,7 @@ def _interest() -> list[int]:
     codes = [value for name, value in vars(iced.Code).items() if isinstance(value, int) and not name.startswith("_")]
     table = [0] * (max(codes) + 1)
     for opcode in codes:
-        if features_of(opcode):
+        if _features_of(opcode):
             table[opcode] = _USES
     table[iced.Code.INVALID] = _BROKEN
     table[iced.Code.CPUID] = table[iced.Code.XGETBV] = _ASKS

@@ -7,19 +7,15 @@ branch both. What is reached then runs undispatched; the rest lies behind a run-
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 
 import iced_x86 as iced
 from iced_x86 import ConditionCode, FlowControl, Mnemonic, OpKind, Register, RegisterExt
 
 from .code import Code, Function
-from .isa_x86 import data_address
+from .instruction_set import FEATURE_TABLE, AbsentPath, Oracle
 from .x86_semantics import ARITHMETIC, COMPARISONS, CONDITIONS, IMMEDIATES
 
-#: Base of an address that stands for "somewhere in the loader's table of CPU features".
-FEATURE_TABLE = 1 << 60
 _MOST_STEPS = 400_000
 _MOST_STATES = 6
 _CALL_CLOBBERED = tuple(
@@ -29,43 +25,23 @@ _CALL_CLOBBERED = tuple(
 _ARGUMENTS = (Register.RDI, Register.RSI, Register.RDX, Register.RCX, Register.R8, Register.R9)
 
 
-@dataclass
-class AbsentPath:
-    """What runs without the features.
-
-    Attributes:
-        reached: addresses of the instructions that run.
-        targets: code that is jumped to or called there.
-        pointers: addresses that leave the function there.
-        checks: whether any branch was decided by a feature.
-    """
-
-    reached: set[int] = field(default_factory=set)
-    targets: set[int] = field(default_factory=set)
-    pointers: set[int] = field(default_factory=set)
-    checks: bool = False
-
-
-@dataclass(frozen=True)
-class Oracle:
-    """What is known of CPU features outside of the function.
-
-    Attributes:
-        is_variable: whether an address belongs to a variable that holds CPU features.
-        is_table_slot: whether a slot holds the address of such a table in another object.
-        is_predicate: whether a function returns something of the CPU's features.
-        is_final: whether a function never comes back.
-    """
-
-    is_variable: Callable[[int], bool]
-    is_table_slot: Callable[[int], bool]
-    is_predicate: Callable[[int], bool]
-    is_final: Callable[[int], bool]
-
-
 def absent_path(code: Code, function: Function, data: bytes, oracle: Oracle) -> AbsentPath:
     """Return what of a function runs on a CPU without the features it asks for."""
     return _Interpreter(code, function, data, oracle).run()
+
+
+def data_address(code: Code, instruction: iced.Instruction) -> int:
+    """Return the fixed address that an instruction's memory operand names; 0 where it has none."""
+    if instruction.is_ip_rel_memory_operand:
+        return int(instruction.ip_rel_memory_address)
+    if (
+        code.position_dependent
+        and instruction.memory_displ_size
+        and instruction.memory_base == iced.Register.NONE
+        and iced.OpKind.MEMORY in (instruction.op0_kind, instruction.op1_kind)
+    ):
+        return int(instruction.memory_displacement)
+    return 0
 
 
 class _Interpreter:

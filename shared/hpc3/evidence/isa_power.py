@@ -1,0 +1,71 @@
+"""Which CPU features POWER code uses; features by `words`.
+
+Checks are not followed: in an object that asks the CPU for its features, code beyond the baseline is unclear unless
+the whole object uses it.
+"""
+
+from __future__ import annotations
+
+from array import array
+from functools import cache
+
+import capstone
+
+from .code import Code
+from .instruction_set import FunctionUse
+from .words import WordSet, count_words, signed
+
+#: Primary opcodes with instructions beyond Power ISA 2.07: prefixes, vectors, VSX and floats, loads and stores of them,
+#: and arithmetic in the extended forms. Every other one has had the same instructions all along (Power ISA 3.1B,
+#: appendix "Opcode Maps").
+_MIXED = frozenset((0, 1, 4, 5, 6, 19, 22, 31, 57, 58, 59, 60, 61, 62, 63))
+_REGISTER_FIELDS = 0x1F << 21 | 0x1F << 11  # RT, RB
+_BCTR = 0x4E800420
+_THREAD_POINTER = 13
+#: Where glibc keeps the HWCAPs before the thread pointer (sysdeps/powerpc/nptl/tls.h, GCC's TCB_HWCAP_BASE_OFFSET).
+_HWCAPS = range(-28776, -28760)
+
+
+def count_features(code: Code) -> list[FunctionUse]:
+    """Return the functions that use a feature beyond Power ISA 2.07, ask for one, or hold an unknown instruction."""
+    return count_words(code, _words())
+
+
+@cache
+def _words() -> WordSet:
+    return WordSet(
+        family="ppc64le",
+        decoder=capstone.Cs(capstone.CS_ARCH_PPC, capstone.CS_MODE_64 | capstone.CS_MODE_LITTLE_ENDIAN),
+        shape=0xFFFFFFFF ^ _REGISTER_FIELDS,
+        is_plain=lambda word: word >> 26 not in _MIXED,
+        asks=_asks,
+        idle_places=_idle_places,
+    )
+
+
+def _idle_places(words: array[int]) -> set[int]:
+    """Return where the second halves of prefixed instructions, jump tables, and the traceback table lie.
+
+    The traceback table begins with a word of zeros (ELFv2 ABI, "Traceback Tables"). GCC puts a jump table behind the
+    BCTR that jumps by it (rs6000, JUMP_TABLES_IN_TEXT_SECTION): offsets from its own start to places in the function.
+    """
+    idle: set[int] = set()
+    table = 0
+    for place, word in enumerate(words):
+        if word == 0:
+            idle.update(range(place, len(words)))
+            break
+        is_second_half = place > 0 and place - 1 not in idle and words[place - 1] >> 26 == 1
+        leads_inside = word & 3 == 0 and 0 <= table * 4 + signed(word, 32) < len(words) * 4
+        if is_second_half or (table and leads_inside):
+            idle.add(place)
+        else:
+            table = place + 1 if word == _BCTR else 0
+    return idle
+
+
+def _asks(word: int) -> bool:
+    """Whether a word loads the HWCAPs (LWZ, LD) that glibc keeps beside the thread pointer."""
+    if word >> 26 not in (32, 58) or word >> 16 & 31 != _THREAD_POINTER:
+        return False
+    return signed(word & 0xFFFC, 16) in _HWCAPS

@@ -1,0 +1,135 @@
+"""Code of families whose instructions are words of 32 bits: which CPU features do the words need?
+
+``capstone`` names an instruction; ``instruction_features.json`` says what it needs; ``instruction_words.json`` holds
+what capstone does not know. capstone makes three hundred thousand instructions a second in Python and a library has
+millions: so each *shape*, a word without its register numbers, is decoded once.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from array import array
+from collections import Counter
+from collections.abc import Callable, Container, Iterable
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+
+from hpc3.tables import Row, rows
+
+from .code import Code, Function
+from .instruction_set import FunctionUse, bodies
+
+#: In what may be data a few instructions are no evidence, many are.
+_MANY = 16
+#: What an unknown instruction is counted by.
+_UNKNOWN = ("?",)
+
+
+@dataclass(frozen=True)
+class WordSet:
+    """What is known of one family's words.
+
+    Attributes:
+        family: in the tables.
+        decoder: a ``capstone.Cs``.
+        shape: bits that tell one instruction from another.
+        is_plain: whether a word is beyond doubt of the baseline; spares the decoder.
+        asks: whether a word asks the CPU for its features.
+        idle_places: of a function's words, the places of those that are no instruction of their own.
+    """
+
+    family: str
+    decoder: Any  # capstone has no types
+    shape: int
+    is_plain: Callable[[int], bool]
+    asks: Callable[[int], bool]
+    idle_places: Callable[[array[int]], Container[int]]
+    _shapes: dict[int, tuple[str, ...]] = field(default_factory=dict)
+
+    def features(self, word: int) -> tuple[str, ...]:
+        """Return the features that a word needs, ``("?",)`` for one that nobody knows."""
+        if word == 0 or self.is_plain(word):  # zeros are padding
+            return ()
+        shape = word & self.shape
+        found = self._shapes.get(shape)
+        if found is None:
+            found = self._shapes[shape] = self._look_up(shape)
+        if found == _UNKNOWN and shape != word:  # some instructions fix a register
+            found = self._shapes.get(word)
+            if found is None:
+                found = self._shapes[word] = self._look_up(word)
+        return found
+
+    def _look_up(self, word: int) -> tuple[str, ...]:
+        for mask, value, feature in _word_rows(self.family):
+            if word & mask == value:
+                return (feature,) if feature else ()
+        for _, _, mnemonic, operands in self.decoder.disasm_lite(word.to_bytes(4, "little"), 0x1000, 1):
+            needs = (r["feature"] for r in _rows_of(self.family, mnemonic) if re.fullmatch(r["operands"], operands))
+            return tuple(dict.fromkeys(needs))
+        return _UNKNOWN
+
+
+def signed(value: int, bits: int) -> int:
+    """Return a field of so many bits as a signed number."""
+    return value - (1 << bits) if value >> (bits - 1) else value
+
+
+def words_of(data: bytes) -> array[int]:
+    """Return the little-endian words of code; what is left at the end is none."""
+    words = array("I", data[: len(data) // 4 * 4])
+    if sys.byteorder == "big":
+        words.byteswap()
+    return words
+
+
+def count_words(code: Code, known: WordSet) -> list[FunctionUse]:
+    """Return the functions that use a feature, ask for one, or hold a word that nobody knows."""
+    needs: dict[int, tuple[str, ...]] = {}
+    for _, data in code.sections:
+        needs.update((word, known.features(word)) for word in set(words_of(data)).difference(needs))
+    asking = {word for word in needs if known.asks(word)}
+    wanted = {word for word, features in needs.items() if features} | asking
+    found = []
+    for function, data in bodies(code):
+        words = words_of(data)
+        places = [place for place, word in enumerate(words) if word in wanted]
+        if places:
+            idle = known.idle_places(words)
+            used = [words[place] for place in places if place not in idle]
+            counts = Counter(feature for word in used for feature in needs[word])
+            found.append(_use(function, counts, not asking.isdisjoint(used)))
+    return [use for use in found if use.features or use.asks or use.unknown]
+
+
+def features_of_words(words: Iterable[int], known: WordSet) -> dict[str, int]:
+    """Return how many words need each feature."""
+    counts = Counter(feature for word in words for feature in known.features(word))
+    return {feature: number for feature, number in counts.items() if feature not in _UNKNOWN}
+
+
+def _use(function: Function, counts: Counter[str], asks: bool) -> FunctionUse:
+    unknown = counts.pop(_UNKNOWN[0], 0)
+    least = _MANY if unknown else 1
+    features = {feature: number for feature, number in counts.items() if number >= least}
+    return FunctionUse(function, features, asks, 0 if function.guessed else unknown)
+
+
+@cache
+def _word_rows(family: str) -> tuple[tuple[int, int, str], ...]:
+    return tuple(
+        (int(row["mask"], 16), int(row["value"], 16), str(row["feature"]))
+        for row in rows("instruction_words")
+        if row["family"] == family
+    )
+
+
+@cache
+def _rows_of(family: str, mnemonic: str) -> tuple[Row, ...]:
+    return tuple(
+        row
+        for row in rows("instruction_features")
+        if row["family"] == family and re.fullmatch(row["mnemonics"], mnemonic)
+    )
