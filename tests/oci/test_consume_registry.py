@@ -80,6 +80,18 @@ def test_an_index_costs_one_request_and_the_nearest_is_taken(
     assert "SIGILL" in next(entry["why"] for entry in ranked if entry["digest"] == registry.digest("found:zen4"))
 
 
+def test_the_nearest_of_a_whole_repository_is_taken(registry: Registry, tiny: Path, tmp_path: Path, node: Path) -> None:
+    for target in ("zen2", "zen3", "zen4"):
+        push_annotated(registry, tiny, f"repository:{target}", tmp_path, target)
+    done = hpc3("find", "tiny", registry.ref("repository"), "--all-tags", "--host", node, "--all", "--format", "json")
+    assert done.code == 0, done.err
+    ranked = json.loads(done.out)
+    assert [entry["digest"] for entry in ranked] == [
+        registry.digest(f"repository:{target}") for target in ("zen3", "zen2", "zen4")
+    ]
+    assert hpc3("find", "tiny", "--all-tags").code == 2
+
+
 def test_an_image_that_nobody_annotated_is_asked_for_by_its_referrers(
     registry: Registry, tiny: Path, tmp_path: Path, node: Path
 ) -> None:
