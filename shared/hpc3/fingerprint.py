@@ -136,7 +136,13 @@ class HostMpi:
 
 @dataclass(frozen=True)
 class Launcher:
-    """What starts ranks: ``slurm``, …, and the PMI flavours it serves (``pmi2``, ``pmix_v4``, ``cray_shasta``)."""
+    """What starts ranks, and the PMI flavours that it serves.
+
+    Attributes:
+        name: ``slurm``, ``flux``, ``jsm`` (IBM's jsrun), ``none`` where nothing does, ``mixed`` of several hosts.
+        version: empty when not known.
+        pmi: in the launcher's own words (``pmi2``, ``pmix_v4``, ``cray_shasta``); None when not known.
+    """
 
     name: str
     version: str = ""

@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
-import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-import peers
 from oci.oci_peers import Registry, hpc3, hpc3_ok
 
 pytestmark = pytest.mark.registry
@@ -83,6 +78,18 @@ def test_an_index_costs_one_request_and_the_nearest_is_taken(
     ranked = json.loads(taken.out)
     assert ranked[0]["digest"] == registry.digest("found:zen3")
     assert "SIGILL" in next(entry["why"] for entry in ranked if entry["digest"] == registry.digest("found:zen4"))
+
+
+def test_the_nearest_of_a_whole_repository_is_taken(registry: Registry, tiny: Path, tmp_path: Path, node: Path) -> None:
+    for target in ("zen2", "zen3", "zen4"):
+        push_annotated(registry, tiny, f"repository:{target}", tmp_path, target)
+    done = hpc3("find", "tiny", registry.ref("repository"), "--all-tags", "--host", node, "--all", "--format", "json")
+    assert done.code == 0, done.err
+    ranked = json.loads(done.out)
+    assert [entry["digest"] for entry in ranked] == [
+        registry.digest(f"repository:{target}") for target in ("zen3", "zen2", "zen4")
+    ]
+    assert hpc3("find", "tiny", "--all-tags").code == 2
 
 
 def test_an_image_that_nobody_annotated_is_asked_for_by_its_referrers(
@@ -192,41 +199,3 @@ def test_an_index_and_its_images_get_the_export(registry: Registry, tiny: Path, 
     for name in ("whole:1", "whole:zen2", "whole:zen3"):
         referrers = json.loads(hpc3_ok("inspect", registry.ref(name)).out)["referrers"]
         assert any("nfd.image-compatibility" in entry["artifactType"] for entry in referrers), name
-
-
-FILTER = """\
-slurm = {{ SUCCESS = 0, log_info = function(form, ...) print(string.format(form, ...)) end }}
-dofile("cli_filter.lua")
-assert(slurm_cli_pre_submit({{ ["container-image"] = "{image}" }}, 0) == slurm.SUCCESS)
-"""
-
-
-@pytest.mark.parametrize(
-    ("image", "said"),
-    [
-        ("{host}#filtered:zen4", "verdict: FAILS"),
-        ("{host}/filtered:zen2", ""),
-        ("{host}/filtered:none", ""),
-        ("$(touch owned)", ""),
-        ("x; touch owned", ""),
-    ],
-)
-def test_the_filter_for_slurm_tells_and_lets_pass(
-    registry: Registry, tiny: Path, tmp_path: Path, node: Path, image: str, said: str
-) -> None:
-    """The script of docs/consumers.md in a real Lua, with what Slurm hands to it."""
-    peers.need_program("lua", "-v")
-    for target in ("zen2", "zen4"):
-        push_annotated(registry, tiny, f"filtered:{target}", tmp_path, target)
-    page = (peers.REPOSITORY / "docs/consumers.md").read_text("utf-8")
-    (script,) = re.findall(r"^```lua\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
-    (tmp_path / "cli_filter.lua").write_text(script.replace("/etc/hpc3/compute.json", str(node)))
-    (tmp_path / "ask.lua").write_text(FILTER.format(image=image.format(host=registry.host)))
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    done = subprocess.run(
-        ["lua", "ask.lua"], cwd=tmp_path, env={**os.environ, "PATH": path}, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith(said)
-    assert bool(done.stdout) is bool(said)
-    assert not (tmp_path / "owned").exists()

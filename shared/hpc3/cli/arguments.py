@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from hpc3.errors import InputError, UsageError
 
-from .images import access_from
+from .images import access_from, every_tag
 
 if TYPE_CHECKING:
     from hpc3.consume.catalog import Catalog
@@ -97,15 +97,25 @@ class ImageArguments:
             self._read[argument, platform] = self._overruled(image)
         return self._read[argument, platform]
 
-    def all(self, arguments: Sequence[str]) -> tuple[Image, ...]:
+    def all(self, arguments: Sequence[str], *, all_tags: bool = False, jobs: int = 1) -> tuple[Image, ...]:
         """Return every image that the arguments name: all of an index, all in a document.
+
+        Args:
+            arguments: references and documents.
+            all_tags: whether a reference stands for every tag of its repository.
+            jobs: how many references are read at once.
 
         Raises:
             UsageError: an argument is no image.
             InputError: what is there is not what it should be.
             StoreError: a store fails.
         """
-        return tuple(self._overruled(image) for argument in arguments for image in self._every(argument))
+        from concurrent.futures import ThreadPoolExecutor
+
+        named = [name for argument in arguments for name in self._named(argument, all_tags=all_tags)]
+        with ThreadPoolExecutor(jobs, thread_name_prefix="hpc3") as pool:
+            read = list(pool.map(self._every, named))
+        return tuple(self._overruled(image) for images in read for image in images)
 
     def _overruled(self, image: Image) -> Image:
         external = self._catalog.external(image.digest) if self._catalog and image.digest else {}
@@ -114,6 +124,13 @@ class ImageArguments:
         from hpc3.consume.image import overruled
 
         return overruled(image, external)
+
+    def _named(self, argument: str, *, all_tags: bool) -> list[str]:
+        if not all_tags or _is_document(argument):
+            return [argument]
+        from hpc3.oci.reference import parse_reference
+
+        return [str(reference) for reference in every_tag(self._stores, parse_reference(argument))]
 
     def _every(self, argument: str) -> tuple[Image, ...]:
         if _is_document(argument):

@@ -6,7 +6,7 @@ import argparse
 import json
 from typing import TYPE_CHECKING
 
-from hpc3.errors import CheckFailed, printable
+from hpc3.errors import CheckFailed, UsageError, printable
 
 from .arguments import (
     add_catalog_argument,
@@ -28,6 +28,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
     parser.add_argument("software", metavar="SOFTWARE", help="name, or name@version (gromacs, gromacs@2024)")
     parser.add_argument("source", nargs="*", metavar="SOURCE", help="images, indexes, files of them; none: a catalog")
+    parser.add_argument("--all-tags", action="store_true", help="every tag of each repository or layout named")
     add_host_argument(parser)
     add_catalog_argument(parser)
     parser.add_argument("--all", action="store_true", help="also list images that do not run here")
@@ -59,9 +60,11 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _candidates(args: argparse.Namespace, software: str) -> tuple[Image, ...]:
+    if args.all_tags and not args.source:
+        raise UsageError("--all-tags goes with repositories")
     if args.source:
         with image_arguments(args) as arguments:
-            return arguments.all(args.source)
+            return arguments.all(args.source, all_tags=args.all_tags, jobs=args.jobs)
     from hpc3.consume.catalog import Catalog
 
     with Catalog(catalog_path(args.catalog)) as catalog:

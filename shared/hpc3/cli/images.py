@@ -65,7 +65,7 @@ def references_from(args: argparse.Namespace, stores: Stores) -> list[ImageRefer
     texts = [*args.images, *(_listed(args.list) if args.list else ())]
     references = [parse_reference(text) for text in texts]
     if args.all_tags:
-        references = [tagged for reference in references for tagged in _every_tag(stores, reference)]
+        references = [tagged for reference in references for tagged in every_tag(stores, reference)]
     if not references:
         raise UsageError("names no image", remedy="give IMAGE or --list FILE")
     return list(dict.fromkeys(references))
@@ -125,7 +125,13 @@ def _listed(path: str) -> Sequence[str]:
     return [line for line in lines if line and not line.startswith("#")]
 
 
-def _every_tag(stores: Stores, reference: ImageReference) -> list[ImageReference]:
+def every_tag(stores: Stores, reference: ImageReference) -> list[ImageReference]:
+    """Return a reference to each tag of the repository, layout or archive that a reference names.
+
+    Raises:
+        UsageError: it is in a storage, where a name stands for itself.
+        StoreError: the store fails.
+    """
     if reference.transport == "containers-storage":
         raise UsageError("a name in containers-storage stands for itself", where=str(reference), remedy="no --all-tags")
     tags = stores.open(reference).list_tags()
