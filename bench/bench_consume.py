@@ -1,8 +1,7 @@
 """Consumers: the fingerprint of this host, ``find`` in a catalog of 100,000 images, and the website of 10,000.
 
-Run it with an interpreter into which hpc3 is installed: ``python bench/bench_consume.py``. The goal for ``find`` is
-held against the query, from opening the catalog to the ranking, in a process that is already running; what the whole
-command costs besides, mostly Python's start and imports, is printed below it.
+The goal for ``find`` is held against the query, from opening the catalog to the ranking, in a process that is already
+running; what the whole command costs besides, mostly Python's start and imports, is printed below it.
 """
 
 from __future__ import annotations
@@ -13,13 +12,12 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from measure import Row, hpc3, measure, print_rows
-
 from hpc3.consume.catalog import Catalog
 from hpc3.consume.find import rank_images
 from hpc3.consume.site.build import build_site
 from hpc3.fingerprint import Fingerprint
 from hpc3.host.document import fingerprint_from_json
+from measure import Measurement, hpc3, measure, run_group
 
 PREFIX = "org.supercontainers."
 NODE = {
@@ -70,9 +68,33 @@ def filled(folder: Path, images: int) -> Path:
     return path
 
 
-def query_seconds(path: Path, node: Fingerprint) -> float:
+def measurements(quick: bool) -> Iterator[Measurement]:
+    """Yield what the consumers cost; see `run_group`."""
+    repeat = 1 if quick else 15
+    read = measure(hpc3("fingerprint"), repeat)
+    yield Measurement("hpc3 fingerprint, whole process", read.seconds, "s", 0.1)
+    yield Measurement("  processor time, with the engines that it asks for their version", read.processor, "s")
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        yield from measure_find(folder, 1_000 if quick else 100_000, repeat)
+        yield from measure_site(folder, 100 if quick else 10_000)
+
+
+def measure_find(folder: Path, images: int, repeat: int) -> Iterator[Measurement]:
+    node = folder / "node.json"
+    node.write_text(json.dumps(NODE), "utf-8")
+    path = filled(folder, images)
+    yield Measurement(
+        f"find among {images:,} images, from opening the catalog to the ranking", query_seconds(path), "s", 0.05
+    )
+    command = hpc3("find", "app1", "--catalog", str(path), "--host", str(node))
+    yield Measurement("  the whole command", measure(command, repeat).seconds, "s")
+    yield Measurement("  hpc3 --help, to compare", measure(hpc3("--help"), repeat).seconds, "s")
+
+
+def query_seconds(path: Path) -> float:
     """Return the least time of nine from opening the catalog to the ranking of the hundred images of a software."""
-    taken = []
+    node, taken = node_of_examples(), []
     for number in range(9):
         start = time.perf_counter()
         with Catalog(path) as catalog:
@@ -82,38 +104,18 @@ def query_seconds(path: Path, node: Fingerprint) -> float:
     return min(taken)
 
 
-def main() -> None:
-    node = fingerprint_from_json(json.dumps(NODE), "node")
-    read = measure(hpc3("fingerprint"), 15)
-    rows = [
-        Row("hpc3 fingerprint, whole process", read.seconds, "s", 0.1),
-        Row("  processor time, with the engines that it asks for their version", read.processor, "s"),
-    ]
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        (folder / "node.json").write_text(json.dumps(NODE), "utf-8")
-        path = filled(folder, 100_000)
-        rows.append(
-            Row(
-                "find among 100,000 images, from opening the catalog to the ranking",
-                query_seconds(path, node),
-                "s",
-                0.05,
-            )
-        )
-        command = hpc3("find", "app1", "--catalog", str(path), "--host", str(folder / "node.json"))
-        rows.append(Row("  the whole command", measure(command, 9).seconds, "s"))
-        rows.append(Row("  hpc3 --help, to compare", measure(hpc3("--help"), 9).seconds, "s"))
+def measure_site(folder: Path, images: int) -> Iterator[Measurement]:
+    with Catalog(filled(folder, images)) as catalog:
         start = time.perf_counter()
-        with Catalog(filled(folder, 10_000)) as catalog:
-            start = time.perf_counter()
-            build_site(catalog.images(), [node], folder / "site")
-        rows.append(Row("catalog site, 10,000 images, one host", time.perf_counter() - start, "s"))
-        rows.append(
-            Row("  images.js, that its search reads", (folder / "site/images.js").stat().st_size / 2**20, "MiB", 4)
-        )
-    print_rows("Consumers", rows)
+        build_site(catalog.images(), [node_of_examples()], folder / "site")
+        yield Measurement(f"catalog site, {images:,} images, one host", time.perf_counter() - start, "s")
+    size = (folder / "site/images.js").stat().st_size / 2**20
+    yield Measurement("  images.js, that its search reads", size, "MiB", 4)
+
+
+def node_of_examples() -> Fingerprint:
+    return fingerprint_from_json(json.dumps(NODE), "node")
 
 
 if __name__ == "__main__":
-    main()
+    run_group("Consumers", measurements)
