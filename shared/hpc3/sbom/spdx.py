@@ -37,8 +37,9 @@ _LICENSE_TEXT = "The package manager names this licence; it does not state its t
 def spdx_sbom(facts: Facts, created: int | None = None) -> str:
     """Return the SBOM as text: every component once, one a line, the same text for the same facts.
 
-    What is linked or run is ``DEPENDS_ON``; what was only needed to build or to test is ``BUILD_DEPENDENCY_OF`` or
-    ``TEST_DEPENDENCY_OF``. What SPDX has no field for stands in the package's comment, a line each.
+    The image ``CONTAINS`` the runtime closure. What is linked or run is ``DEPENDS_ON``; what was only needed to build
+    or to test is ``BUILD_DEPENDENCY_OF`` or ``TEST_DEPENDENCY_OF``. What SPDX has no field for stands in the package's
+    comment, a line each.
 
     Args:
         facts: what the source states.
@@ -162,6 +163,8 @@ def _relationships(facts: Facts, ids: Mapping[str, str]) -> Iterable[dict[str, s
     yield _relationship(_DOCUMENT, "DESCRIBES", _IMAGE)
     for id_ in sorted(component.id for component in facts.components.values() if component.root):
         yield _relationship(_IMAGE, "DEPENDS_ON", ids[id_])
+    for id_ in sorted(component.id for component in facts.components.values() if component.runtime):
+        yield _relationship(_IMAGE, "CONTAINS", ids[id_])
     for component in facts.components.values():
         edges, own = edges_of(component, facts), ids[component.id]
         yield from (_relationship(own, "DEPENDS_ON", ids[id_]) for id_ in edges["runtime"])

@@ -23,7 +23,7 @@ def test_both_formats_list_what_the_annotations_of_a_recipe_name(name: str) -> N
     assert [(entry.name, entry.version) for entry in cyclonedx] == [(entry.name, entry.version) for entry in spdx]
     stated = json.loads((peers.REPOSITORY / f"recipes/{name}/annotations.json").read_text("utf-8"))
     named = set(stated["org.supercontainers.software.dependencies"].split(","))
-    assert named <= {f"{entry.name}@{entry.version}" for entry in cyclonedx}
+    assert named <= {f"{entry.name.lower()}@{entry.version}" for entry in cyclonedx}
     assert not {"cmake", "m4"} & {entry.name for entry in cyclonedx}  # only needed to build it
 
 

@@ -60,6 +60,8 @@ def test_every_environment_is_valid_and_says_what_its_lock_says(environment: Pat
         assert {(ids[other], ids[one]) for one, other in relations(document, "BUILD_DEPENDENCY_OF")} == {
             pair for pair, types in expected.items() if not types & {"link", "run"}
         }
+        inside = {spdx for spdx, id_ in ids.items() if found.components[id_].runtime}
+        assert relations(document, "CONTAINS") == {(image["SPDXID"], spdx) for spdx in inside}
         assert relations(document, "DESCRIBES") == {("SPDXRef-DOCUMENT", image["SPDXID"])}
 
 
@@ -70,7 +72,7 @@ def test_whatever_the_facts_hold_the_document_is_valid(made: Facts) -> None:
     ids = [package["SPDXID"] for package in document["packages"]]
     assert len(set(ids)) == len(ids) == len(made.components) + 1
     assert all(re.fullmatch(r"SPDXRef-[A-Za-z0-9.-]+", id_) for id_ in ids)
-    edges = sum(len(component.dependencies) + component.root for component in made.components.values())
+    edges = sum(len(part.dependencies) + part.root + part.runtime for part in made.components.values())
     assert len(document["relationships"]) == 1 + edges
 
 
