@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -13,8 +14,8 @@ import peers
 
 RECIPES = peers.REPOSITORY / "recipes"
 
-#: What a recipe is made from: a lock of Spack, or what EasyBuild's hooks recorded.
-INPUTS = ("spack.lock", "record.json")
+#: What a recipe is made from: a lock of Spack, what EasyBuild's hooks recorded, or a recipe of HPCCM.
+INPUTS = ("spack.lock", "record.json", "recipe.py")
 SOURCES = sorted(path for name in INPUTS for path in RECIPES.glob(f"*/{name}"))
 
 #: What each file of a recipe is printed by.
@@ -32,6 +33,19 @@ def hpc3(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "-m", "hpc3.cli", *arguments], capture_output=True, text=True, check=False)
 
 
+def stated_by(folder: Path) -> dict[str, str]:
+    """Return the annotations of a recipe, without our prefix."""
+    annotations = json.loads((folder / "annotations.json").read_text("utf-8"))
+    return {key.replace("org.supercontainers.", ""): value for key, value in annotations.items()}
+
+
+def need_writer(source: Path) -> None:
+    """Skip the test where another HPCCM is installed than the one whose words a recipe holds."""
+    here, then = version("hpccm"), stated_by(source.parent)["software.manager.version"]
+    if source.name == "recipe.py" and here != then:
+        pytest.skip(f"HPCCM {here} is installed, and {then} wrote the recipe")
+
+
 def test_every_folder_has_one_input() -> None:
     assert [source.parent for source in SOURCES] == sorted(path for path in RECIPES.iterdir() if path.is_dir())
 
@@ -39,6 +53,8 @@ def test_every_folder_has_one_input() -> None:
 @pytest.mark.parametrize("product", PRODUCTS)
 @of_each_recipe
 def test_product_is_up_to_date(source: Path, product: str, rerecord: bool) -> None:
+    if not rerecord:
+        need_writer(source)
     result = hpc3(*PRODUCTS[product], str(source), "--quiet")
     assert result.returncode == 0, result.stderr
     path = source.with_name(product)
@@ -49,6 +65,7 @@ def test_product_is_up_to_date(source: Path, product: str, rerecord: bool) -> No
 
 @of_each_recipe
 def test_check_agrees(source: Path) -> None:
+    need_writer(source)
     result = hpc3("containerize", str(source), "--quiet", "--check", str(source.with_name("Dockerfile")))
     assert result.returncode == 0, result.stdout
 
@@ -75,8 +92,7 @@ def test_recipe_keeps_the_contract(source: Path) -> None:
 def index_row(folder: Path) -> str:
     """Return a recipe's row of the index: its README's title, and what its annotations state."""
     title = (folder / "README.md").read_text("utf-8").splitlines()[0]
-    annotations = json.loads((folder / "annotations.json").read_text("utf-8"))
-    stated = {key.replace("org.supercontainers.", ""): value for key, value in annotations.items()}
+    stated = stated_by(folder)
     cells = [
         f"[{folder.name}]({folder.name}/README.md)",
         title.removeprefix("# "),
