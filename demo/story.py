@@ -95,17 +95,16 @@ done""",
     ),
     Step(
         "Ask the binaries",
-        "What they show, what the build knew and the two lines that only a person knows; SBOM and recipe go with it.",
+        "What the build knew and two lines that only a person knows are held against the files, which add the rest.",
         """\
 cat $REPOSITORY/demo/stated.json
 for level in 3 4; do
-  hpc3 verify $REGISTRY/heat:1.0-v$level --no-isa --emit -o shown.json
-  jq -s add shown.json v$level/heat-1.0-gompi-sys/annotations.json $REPOSITORY/demo/stated.json > all.json
-  hpc3 apply $REGISTRY/heat:1.0-v$level --from all.json --complete \\
+  jq -s add v$level/heat-1.0-gompi-sys/annotations.json $REPOSITORY/demo/stated.json > v$level.json
+  hpc3 apply $REGISTRY/heat:1.0-v$level --from v$level.json --verify --complete \\
     --sbom v$level/heat-1.0-gompi-sys/sbom.cdx.json --recipe v$level/heat-1.0-gompi-sys/record.json
 done
 hpc3 validate $REGISTRY/heat:1.0-v4""",
-        "^docker://| errors|org\\.",
+        r"^docker://| errors|org\.",
     ),
     Step(
         "Is it true?",
@@ -122,7 +121,7 @@ hpc3 validate $REGISTRY/heat:1.0-v4""",
     ),
     Step(
         "A lie that looks well",
-        "From a bare file nobody can tell, and a node without AVX-512 is promised that it runs.",
+        "Without its source and without --verify nobody can tell: a node without AVX-512 is promised that it runs.",
         """\
 hpc3 apply $REGISTRY/heat:1.0-v4 --from v3/heat-1.0-gompi-sys/annotations.json --tag 1.0-wrong
 hpc3 check $REGISTRY/heat:1.0-wrong --host $REPOSITORY/demo/rome-node.json""",
