@@ -43,7 +43,7 @@ def render_hpccm_dockerfile(wanted: HpccmImageInput) -> str:
     own = [f"# {line}" for line in (*_header(wanted.request), _LINT)]
     last = render_last_steps(_steps(wanted), _added_environment(wanted.facts), wanted.annotations.labels())
     # Engines run an image as whoever starts it.
-    as_root = ["USER root"] if wanted.request.user else []
+    as_root = ["USER 0"] if wanted.request.user else []
     return "\n\n".join(["\n".join(own), wanted.request.dockerfile.strip("\n"), _NOTE, *as_root, last])
 
 

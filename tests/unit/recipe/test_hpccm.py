@@ -79,7 +79,7 @@ def test_image_keeps_the_contract_whatever_the_recipe_said() -> None:
     assert last["ENTRYPOINT"] == ()
     assert last["CMD"] == ("/bin/bash", "-l")
     assert last["WORKDIR"] == ("/",)
-    assert last["USER"] == ("root",)
+    assert last["USER"] == ("0",)
 
 
 def test_our_labels_are_the_last() -> None:
