@@ -43,7 +43,7 @@ def render_hpccm_dockerfile(wanted: HpccmImageInput) -> str:
     own = [f"# {line}" for line in (*_header(wanted.request), _LINT)]
     last = render_last_steps(_steps(wanted), _added_environment(wanted.facts), wanted.annotations.labels())
     # Engines run an image as whoever starts it.
-    as_root = ["USER root"] if wanted.request.user else []
+    as_root = ["USER 0"] if wanted.request.user else []
     return "\n\n".join(["\n".join(own), wanted.request.dockerfile.strip("\n"), _NOTE, *as_root, last])
 
 
@@ -65,8 +65,9 @@ def render_hpccm_definition(wanted: HpccmImageInput) -> str:
     return "\n\n".join(["\n".join(own), request.definition.strip("\n"), _NOTE, last])
 
 
-#: Rules of hadolint that HPCCM's text breaks: packages without versions, cd, words that are split.
-_LINT = "hadolint global ignore=DL3003,DL3008,DL3033,SC2046"
+#: Rules of hadolint that HPCCM's text breaks (cd, packages without versions, words that are split), and our end after
+#: it (root as the last user, a second CMD and ENTRYPOINT).
+_LINT = "hadolint global ignore=DL3002,DL3003,DL3008,DL3033,DL4003,DL4004,SC2046"
 
 _NOTE = "# From here on by hpc3: what is in the image, and how it behaves"
 

@@ -2,7 +2,8 @@
 
 import hpccm
 
-hpccm.config.set_cpu_target("x86_64")
+# Debian builds psm2, which its Open MPI loads, for processors with AVX.
+hpccm.config.set_cpu_target("x86_64_v3")
 
 Stage0 += baseimage(image="debian:12", _arch="x86_64", _as="build", _distro="ubuntu22")
 compilers = gnu(cxx=False, fortran=False)
