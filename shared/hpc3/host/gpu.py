@@ -24,8 +24,8 @@ _CLASSES = ("0x03", "0x12")
 _NVIDIA_DRIVER = re.compile(r"Kernel Module.*?\s([0-9]+\.[0-9.]+)\s")
 _QUERY = ("nvidia-smi", "--query-gpu=gpu_name,driver_version,compute_cap", "--format=csv,noheader")
 _MOST_SECONDS = 5.0
-#: Kernel drivers of Intel's GPUs (kernel.org, gpu/drivers.html: "drm/i915", "drm/xe").
-INTEL_DRIVERS = ("i915", "xe")
+# Kernel drivers of Intel's GPUs (kernel.org, gpu/drivers.html: "drm/i915", "drm/xe").
+_INTEL_DRIVERS = ("i915", "xe")
 # NVML calls these product lines brand "tesla", the others "geforce", "quadro", …; nvidia-smi does not print the brand.
 _TESLA = re.compile(r"\b(Tesla|[AHBLVPKT][0-9]{1,3}[a-zA-Z]{0,2}|GH200|GB200|GB300)\b")
 
@@ -127,7 +127,7 @@ def _intel(card: Path, root: Path) -> HostGpu:
     device = _text(card / "device")
     row = next((row for row in tables.rows("intel_gpus") if row["device"] == device), None)
     driver = (card / "driver").resolve().name
-    version = _text(root / "sys/module" / driver / "version") if driver in INTEL_DRIVERS else ""
+    version = _text(root / "sys/module" / driver / "version") if driver in _INTEL_DRIVERS else ""
     return HostGpu("intel", row["model"] if row else "", row["architecture"] if row else "", driver=version)
 
 

@@ -292,7 +292,7 @@ def test_ten_thousand_images_are_listed_at_once(tmp_path: Path) -> None:
     (tmp_path / "type.html").write_text(TYPE)
     typed = re.search(r"took (\d+) ms", dom(tmp_path / "type.html", flag="--allow-file-access-from-files"))
     assert typed is not None
-    assert int(typed.group(1)) <= 4000  # 0.2 s alone; other work on the machine does not count
+    assert int(typed.group(1)) <= 4000  # 0.7 s were measured on a machine that was busy six times over
 
 
 def test_verb(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -26,6 +26,7 @@ _DOCUMENTS = {
     "documentation.howto.build": "How to build",
     "documentation.tweaks": "Tuning",
 }
+_DEPENDENCIES = "software.dependencies"
 _COLUMNS = ("page", "title", "reference", "software", "target", "mpi", "gpu", "verdicts")
 
 
@@ -172,17 +173,14 @@ def _best_host(reports: Sequence[Report]) -> Fingerprint:
 
 
 def _components(image: Image, sbom: Sequence[SbomEntry]) -> str:
+    heads, rows = ["Component", "Version"], [tuple(entry.split("@", 1)) for entry in image.values(_DEPENDENCIES)]
+    said = "From the image's annotations; no SBOM was read."
     if sbom:
+        heads, rows = [*heads, "License"], [(entry.name, entry.version, entry.license) for entry in sbom]
         said = "From the SBOM that is attached to the image."
-        cells = [(_text(entry.name), _text(entry.version), _text(entry.license)) for entry in sbom]
-        table = _table("What is in it", ("Component", "Version", "License"), cells)
-    elif image.values("software.dependencies"):
-        said = "From the image's annotations; no SBOM was read."
-        entries = (entry.partition("@") for entry in image.values("software.dependencies"))
-        rows = [(_text(name), _text(version)) for name, _, version in entries]
-        table = _table("What is in it", ("Component", "Version"), rows)
-    else:
+    if not rows:
         return ""
+    table = _table("What is in it", heads, ([_text(cell) for cell in row] for row in rows))
     return _section("components", "What is in it", f"<p>{said}</p>\n{table}")
 
 
@@ -190,7 +188,7 @@ def _statements(image: Image) -> str:
     rows = [
         (f"<code>{_text(name)}</code>", _text(s.value), _text(s.place))
         for name, s in image.statements.items()
-        if not name.startswith(f"{PREFIX}documentation.") and name != f"{PREFIX}software.dependencies"
+        if not name.startswith(f"{PREFIX}documentation.") and name != PREFIX + _DEPENDENCIES
     ]
     return _section("statements", "What it states", _table("What it states", ("Key", "Value", "Read from"), rows))
 
