@@ -19,7 +19,9 @@ class Engines:
 
     storage: Path
 
-    def _options(self) -> list[str]:
+    @property
+    def options(self) -> list[str]:
+        """The global options that reach the storage."""
         return ["--root", str(self.storage / "root"), "--runroot", str(self.storage / "run")]
 
     def close(self) -> None:
@@ -31,7 +33,7 @@ class Engines:
 
     def buildah(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run buildah."""
-        return _run(["buildah", *self._options(), *arguments], check=check)
+        return _run(["buildah", *self.options, *arguments], check=check)
 
     def build(self, context: Path, name: str, *options: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Build ``context/Dockerfile``: without a daemon, a network namespace or a pull."""
@@ -41,7 +43,7 @@ class Engines:
     def podman(self, *arguments: str, check: bool = True, stdin: str = "") -> subprocess.CompletedProcess[str]:
         """Run podman in a mount namespace with cgroup2 alone: where cgroups are hybrid, crun refuses otherwise."""
         script = 'umount -R /sys/fs/cgroup 2>/dev/null; mount -t cgroup2 none /sys/fs/cgroup && exec podman "$@"'
-        command = ["unshare", "-m", "sh", "-c", script, "podman", *self._options(), *arguments]
+        command = ["unshare", "-m", "sh", "-c", script, "podman", *self.options, *arguments]
         return _run(command, check=check, stdin=stdin)
 
     def run(self, image: str, *command: str, options: Sequence[str] = (), stdin: str = "") -> str:

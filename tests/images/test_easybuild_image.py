@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 import peers
 from easybuild_peer import EasyBuild, easybuild_home, need_wrapped_software
-from images.engines import Engines
+from images.engines import DEBIAN, Engines
+from images.judging import layout_of, validated, verified
 
 pytestmark = [pytest.mark.images, pytest.mark.easybuild]
 
@@ -27,6 +30,13 @@ MODULES = [
 ]
 LIST = 'IFS=:; printf "%s\\n" $LOADEDMODULES'
 AS_ROOT = ("--env", "OMPI_ALLOW_RUN_AS_ROOT=1", "--env", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1")
+
+
+#: Neither in the easyconfig nor in the binaries.
+ONLY_A_PERSON_KNOWS = {
+    "org.opencontainers.image.licenses": "GPL-2.0-or-later",
+    "org.supercontainers.mpi.portability.mode": "hybrid",
+}
 
 
 @pytest.fixture(scope="module")
@@ -148,3 +158,50 @@ def test_nothing_of_the_builder_is_left(image: Engines) -> None:
     assert image.run(IMAGE, "ls", "/opt") == "easybuild\n"
     script = "find /opt -name '*.log*' -o -name '*_test_report.md'; find /opt /usr/share/hpc3 ! -perm -a+r ! -type l"
     assert image.run(IMAGE, "sh", "-c", script) == ""
+
+
+def test_annotated_image_is_clean_and_true(image: Engines, context: Path, tmp_path: Path) -> None:
+    layout = layout_of(image, IMAGE, tmp_path)
+    stated = tmp_path / "stated.json"
+    stated.write_text(json.dumps({**json.loads((context / "annotations.json").read_text()), **ONLY_A_PERSON_KNOWS}))
+    apply = ["apply", layout, "--from", str(stated), "--complete", "--verify", "--no-isa"]
+    done = subprocess.run([sys.executable, "-m", "hpc3.cli", *apply], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    judged = validated(image, layout, run=IMAGE)
+    assert judged.code == 0
+    assert judged.codes("error", "warning") == set()
+    code, document = verified(layout)
+    verdicts = {each["key"].replace("org.supercontainers.", ""): each["verdict"] for each in document["comparisons"]}
+    assert code == 0
+    assert "contradicts" not in verdicts.values()
+    for name in ("mpi.implementation", "mpi.version", "software.name", "userland.modules"):
+        assert verdicts[name] == "agrees"
+
+
+def test_image_of_eb_containerize_has_the_findings_of_its_template(
+    image: Engines, context: Path, tmp_path: Path
+) -> None:
+    """The Dockerfile of ``eb --containerize``; what installs in it is our image's content.
+
+    It runs EasyBuild as it is on PyPI today, on Ubuntu 20.04 and by pip: those lines are left out.
+    """
+    easybuild = EasyBuild(VERSION, easybuild_home(VERSION), tmp_path)
+    options = ("--experimental", "--container-type=docker", "--container-config=ubuntu:20.04")
+    easybuild.eb("mpitoy-1.0-gompi-sys.eb", "--containerize", *options, hooks=None)
+    (written,) = (tmp_path / "easybuild/containers").glob("Dockerfile.*")
+    text = written.read_text("utf-8")
+    steps = [step for step in re.split(r"\n{2,}", text) if not re.search(r"apt-get|pip3|eb --robot|^FROM", step)]
+    folders_and_user, *rest = steps
+    assert len(rest) == 3  # USER, .bashrc, CMD; the label stands with FROM
+    content = f"COPY --from={IMAGE} /opt/easybuild /app\nCOPY --from={IMAGE} /usr/share/lmod /usr/share/lmod\n"
+    (tmp_path / "Dockerfile").write_text("\n".join([f"FROM {DEBIAN}", folders_and_user, content, *rest]) + "\n")
+    name = "localhost/eb-containerize"
+    image.build(tmp_path, name)
+    judged = validated(image, layout_of(image, name, tmp_path))
+    assert judged.code == 1
+    # A user of its own, whose ~/.bashrc alone has the software, and nothing that is stated.
+    assert judged.codes("error", "warning") == {"HPC105", "HPC202"}
+    code, document = verified(layout_of(image, name, tmp_path))
+    assert (code, document["comparisons"]) == (0, [])
+    offered = {each["key"].replace("org.supercontainers.", ""): each["value"] for each in document["offers"]}
+    assert offered["os.vendor"] == "debian"

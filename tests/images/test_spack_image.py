@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 import peers
 from images.engines import DEBIAN, Engines
+from images.judging import layout_of, validated, verified
+from spack_peer import bare_python, environment_copy, spack_in
 
 pytestmark = [pytest.mark.images, pytest.mark.spack]
 
@@ -170,6 +174,60 @@ def test_apply_adds_what_only_the_image_tells(image: Engines, context: Path, tmp
     )
     assert refused.returncode == 3
     assert "was built from another recipe" in refused.stderr
+
+
+def test_annotated_image_is_clean_and_true(image: Engines, context: Path, tmp_path: Path) -> None:
+    layout = layout_of(image, IMAGE, tmp_path)
+    source = Path(shutil.copytree(context, tmp_path / "source"))
+    manifest = yaml.safe_load((source / "spack.yaml").read_text())
+    manifest["spack"]["container"]["labels"] = {"org.opencontainers.image.licenses": "MIT"}  # which no lock holds
+    (source / "spack.yaml").write_text(yaml.safe_dump(manifest))
+    hpc3("apply", layout, "--from", str(source), "--verify", "--no-isa")
+    judged = validated(image, layout, run=IMAGE)
+    assert judged.code == 0
+    assert judged.codes("error", "warning") == set()
+    code, document = verified(layout)
+    verdicts = {each["key"].replace("org.supercontainers.", ""): each["verdict"] for each in document["comparisons"]}
+    assert code == 0
+    assert "contradicts" not in verdicts.values()
+    for name in ("mpi.implementation", "mpi.version", "software.name", "system.libc.version"):
+        assert verdicts[name] == "agrees"
+    assert document["offers"] == []
+
+
+#: Their final images are of systems that are not here; paths and programs are the same in Debian.
+FINAL_STAGE = re.compile(r"^FROM ubuntu:[0-9.]+$", re.MULTILINE)
+
+
+@pytest.mark.parametrize("version", ["1.1.0", "0.23.1"])
+def test_image_of_spack_alone_has_the_findings_of_its_template(image: Engines, version: str, tmp_path: Path) -> None:
+    """Spack's own Dockerfile, its last stage as it is; the first, which installs, is our image's content.
+
+    What ``spack env activate`` prints is cut to PATH.
+    """
+    spack = spack_in(tmp_path / "home", version, bare_python())
+    folder = environment_copy(spack, "mpi-hello", tmp_path)
+    manifest = yaml.safe_load((folder / "spack.yaml").read_text())
+    manifest["spack"].pop("container")  # Spack's own defaults
+    (folder / "spack.yaml").write_text(yaml.safe_dump(manifest))
+    printed = spack.run("-e", str(folder), "containerize", cwd=folder)
+    assert printed.returncode == 0, printed.stderr
+    final = printed.stdout.partition("# Bare OS image to run the installed executables")[2]
+    final, changed = FINAL_STAGE.subn(f"FROM {DEBIAN}", final)
+    assert changed == 1
+    activate = "RUN echo 'PATH=/opt/views/view/bin:$PATH; export PATH' > /opt/spack-environment/activate.sh"
+    (tmp_path / "Dockerfile").write_text(f"FROM {IMAGE} AS builder\n{activate}\n{final}")
+    name = f"localhost/spack-alone-{version}"
+    image.build(tmp_path, name)
+    judged = validated(image, layout_of(image, name, tmp_path), run=name)
+    assert judged.code == 1
+    # An entrypoint that only sets PATH, of which exec, a login shell and engines without entrypoint have nothing.
+    assert {"HPC101", "HPC103", "HPC202", "HPC604"} <= judged.codes("error", "warning")
+    code, document = verified(layout_of(image, name, tmp_path))
+    assert (code, document["comparisons"]) == (0, [])
+    offered = {each["key"].replace("org.supercontainers.", ""): each["value"] for each in document["offers"]}
+    assert offered["mpi.implementation"] == "openmpi"
+    assert offered["os.vendor"] == "debian"
 
 
 def test_compiled_packages_are_kept_between_builds(
