@@ -37,12 +37,21 @@ class FunctionUse:
 
 @dataclass
 class References:
-    """Where one function leads: calls and jumps, addresses it takes, data it accesses; and whether it comes back."""
+    """Where one function leads.
+
+    Attributes:
+        targets: of calls and jumps.
+        pointers: addresses that it takes.
+        accesses: data that it reads or writes.
+        returns: whether it comes back.
+        is_old: whether it uses vectors in an encoding that no compiler uses where AVX is there.
+    """
 
     targets: set[int] = field(default_factory=set)
     pointers: set[int] = field(default_factory=set)
     accesses: set[int] = field(default_factory=set)
     returns: bool = False
+    is_old: bool = False
 
 
 @dataclass

@@ -21,7 +21,7 @@ from .aarch64_words import (
 )
 from .code import Code, Function
 from .instruction_set import STRUCTURE, FunctionUse, References, bodies
-from .words import WordSet, count_words, features_of_words, words_of
+from .words import WordSet, any_word_asks, count_words, features_of_words, words_of
 
 __all__ = [
     "absent_path",
@@ -32,8 +32,11 @@ __all__ = [
     "written_variables",
 ]
 
-#: First bytes of words that are in the baseline whatever follows: arithmetic, loads and stores of general registers.
+#: First bytes of words that are in the baseline whatever follows: arithmetic on immediates, branches to an address,
+#: arithmetic on general registers, loads and stores of one or two of them.
 _PLAIN = frozenset(
+    [top for top in range(256) if top & 0x1C == 0x10 or top & 0x7C == 0x14 or top & 0x7E in (0x34, 0x36) or top == 0x54]
+).union(
     b"\x0a\x0b\x18\x1c\x28\x29\x2a\x2b\x2c\x2d\x39\x3d\x4a\x4b\x58\x5c\x6a\x6b\x6c\x6d\x79\x7d"
     b"\x8a\x8b\x98\x9c\xa8\xa9\xaa\xab\xac\xad\xb9\xbd\xca\xcb\xd8\xea\xeb\xf9\xfd"
 )
@@ -43,7 +46,7 @@ _IDENTITY = 0xD5380000  # MRS of an identification register
 
 def asks_for_features(code: Code) -> bool:
     """Whether an instruction asks the CPU for its features."""
-    return any(_words().asks(word) for _, data in code.sections for word in set(words_of(data)))
+    return any_word_asks(code, _words())
 
 
 def count_features(code: Code, references: dict[int, References] | None = None) -> list[FunctionUse]:
@@ -147,12 +150,8 @@ def _words() -> WordSet:
         family="aarch64",
         decoder=capstone.Cs(capstone.CS_ARCH_ARM64, capstone.CS_MODE_LITTLE_ENDIAN),
         shape=0xFFFFFFFF ^ _REGISTER_FIELDS,
-        is_plain=_is_plain,
+        plain=_PLAIN,
         asks=lambda word: word & 0xFFFFF000 == _IDENTITY,
+        asking=frozenset({_IDENTITY >> 24}),
         idle_places=lambda words: (),
     )
-
-
-def _is_plain(word: int) -> bool:
-    top = word >> 24
-    return top in _PLAIN or top & 0x1C == 0x10 or top & 0x7C == 0x14 or top & 0x7E in (0x34, 0x36) or top == 0x54

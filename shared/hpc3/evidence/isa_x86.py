@@ -83,7 +83,9 @@ FEATURES: Mapping[str, str] = {
 _HARMLESS_MNEMONICS = ("TZCNT",)
 
 #: What an instruction is looked at for: to be counted, or for where it leads.
-_USES, _BROKEN, _ASKS, _BRANCHES, _LEAVES, _OPERANDS = 1, 2, 4, 8, 16, 32
+_USES, _BROKEN, _ASKS, _BRANCHES, _LEAVES, _OPERANDS, _OLD = 1, 2, 4, 8, 16, 32, 64
+#: Vectors without VEX: code compiled for AVX has none.
+_OLD_FEATURES = frozenset((iced.CpuidFeature.SSE, iced.CpuidFeature.SSE2))
 _COUNTED = _USES | _BROKEN | _ASKS
 _MANY = 16
 _STUB_SIZE = 16
@@ -168,6 +170,8 @@ def _count_and_follow(code: Code, function: Function, data: bytes) -> tuple[dict
             _follow_fixed(code, instruction, found)
         if kind & _LEAVES:
             found.returns = True
+        elif kind & _OLD:
+            found.is_old = True
     return counts, found
 
 
@@ -267,6 +271,10 @@ def _interest_and_leads() -> list[int]:
             table[opcode] |= _OPERANDS
         if instruction.flow_control in (iced.FlowControl.RETURN, iced.FlowControl.INDIRECT_BRANCH):
             table[opcode] |= _LEAVES
+        elif instruction.encoding == iced.EncodingKind.LEGACY and _OLD_FEATURES.intersection(
+            instruction.cpuid_features()
+        ):
+            table[opcode] |= _OLD
     return table
 
 

@@ -126,12 +126,15 @@ class Reach:
             if use.function.start in called and use.function.start not in self._for_a_target:
                 for feature in self._features_reached(use):
                     spread[feature] = spread.get(feature, 0) + 1
+        old = sum(self._references[start].is_old for start in called)
         overall = Counter(feature for use in uses for feature in use.features)
         found = [
             feature
             for feature, number in spread.items()
             # few functions are in reach where a library is entered by pointers: then they stand for nothing
-            if number * PERVASIVE >= len(called) and overall[feature] * PERVASIVE * 2 >= len(self._bodies)
+            if number * PERVASIVE >= len(called)
+            and overall[feature] * PERVASIVE * 2 >= len(self._bodies)
+            and (number >= old or "avx" not in IMPLIED.get(feature, (feature,)))
         ]
         return frozenset(found).union(*(IMPLIED.get(feature, ()) for feature in found))
 
