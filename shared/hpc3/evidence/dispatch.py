@@ -17,40 +17,48 @@ from .dispatch_names import (
     is_chosen_whole,
     is_known_dispatcher,
 )
-from .instruction_set import CheckFollower, FunctionUse
+from .instruction_set import CheckFollower, FeatureCounter, FunctionUse, References
 from .reach import PERVASIVE, Classified, Reach
 
 
-def classify(code: Code, uses: list[FunctionUse], follower: CheckFollower | None) -> Classified:
-    """Return the functions that use features, by whether a run-time check guards them."""
-    with_features = [use for use in uses if use.features]
-    everything = [(use.function, use.features) for use in with_features]
-    if TARGET_FILE.search("/" + code.path) or is_chosen_whole(code.soname):
-        return Classified(dispatched=everything)
-    if not with_features or not _asks(code, uses):
-        return Classified(required=everything)
+def classify(
+    code: Code, counter: FeatureCounter, follower: CheckFollower | None
+) -> tuple[Classified, list[FunctionUse]]:
+    """Return the functions that use features by whether a run-time check guards them, and all that were counted."""
+    is_chosen = TARGET_FILE.search("/" + code.path) or is_chosen_whole(code.soname)
+    if is_chosen or not _asks(code, counter):
+        uses = counter.count_features(code)
+        everything = [(use.function, use.features) for use in uses if use.features]
+        return Classified(dispatched=everything) if is_chosen else Classified(required=everything), uses
     keeps_flags = code.is_go or is_known_dispatcher(code.soname, code.path)
-    if keeps_flags and not _may_be_pervasive(code, with_features):
-        return Classified(dispatched=everything)
-    if follower is None:
-        found = _by_name(with_features)
-    else:
-        found = Reach(code, uses, follower, has_fallbacks=not keeps_flags).classify(with_features)
     if keeps_flags:
-        return Classified(required=found.required, dispatched=[*found.dispatched, *found.unclear])
-    return found
+        uses = counter.count_features(code)
+        if not _may_be_pervasive(code, uses):
+            return Classified(dispatched=[(use.function, use.features) for use in uses if use.features]), uses
+    if follower is None:
+        uses = counter.count_features(code)
+        found = _by_name(uses)
+    else:
+        references: dict[int, References] = {}
+        uses = counter.count_features(code, references)
+        found = Reach(code, uses, references, follower, has_fallbacks=not keeps_flags).classify(uses)
+    if keeps_flags:
+        found = Classified(required=found.required, dispatched=[*found.dispatched, *found.unclear])
+    return found, uses
 
 
-def _asks(code: Code, uses: list[FunctionUse]) -> bool:
+def _asks(code: Code, counter: FeatureCounter) -> bool:
     """Whether anything in the object asks for the CPU's features, or has it asked by the loader."""
     names = {*code.imports.values(), *(function.name for function in code.functions)}
-    return bool(code.resolvers or names & (FEATURE_IMPORTS | FEATURE_FUNCTIONS) or any(use.asks for use in uses))
+    return bool(code.resolvers or names & (FEATURE_IMPORTS | FEATURE_FUNCTIONS)) or counter.asks_for_features(code)
 
 
 def _by_name(uses: list[FunctionUse]) -> Classified:
     """Return what can be told where checks cannot be followed: functions named after a target, and all others."""
     found = Classified()
     for use in uses:
+        if not use.features:
+            continue
         place = found.dispatched if TARGET_NAME.search(use.function.name) else found.unclear
         place.append((use.function, use.features))
     return found

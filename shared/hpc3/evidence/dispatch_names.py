@@ -54,8 +54,10 @@ FINAL_FUNCTIONS = frozenset(
 #: Names of functions compiled for a target: GCC's target_clones (``f.avx2.0``), OpenBLAS (``dgemm_kernel_HASWELL``),
 #: Highway's namespaces (``N_SVE2``).
 TARGET_NAME = re.compile(
+    # mkl_: what oneMKL has beyond SSE2 lies behind its own dispatch (its Developer Guide,
+    # "Instruction Set Specific Dispatching on Intel Architectures").
     # c, d, e: AVX, AVX2, AVX-512 in the vector function ABI, called by code compiled for them only (libmvec)
-    r"^_ZGV[cde][NM]|[._](sse[0-9_]*|opteron(_sse3)?|nano|ssse3|avx[0-9a-z_]*|fma[34]?|bmi2?|xop|aesni|evex[0-9a-z_]*|arch_[a-z0-9_-]+|x86[_-](64[_-])?v[234]|"
+    r"^_ZGV[cde][NM]|^mkl_|[._](sse[0-9_]*|opteron(_sse3)?|nano|ssse3|avx[0-9a-z_]*|fma[34]?|bmi2?|xop|aesni|evex[0-9a-z_]*|arch_[a-z0-9_-]+|x86[_-](64[_-])?v[234]|"
     r"core2|nehalem|penryn|dunnington|sandybridge|ivybridge|haswell|broadwell|skylakex?|cooperlake|icelake[a-z_]*|"
     r"cascadelake|sapphirerapids|atom|barcelona|bobcat|bulldozer|piledriver|steamroller|excavator|zen[0-9]*|znver[0-9]|"
     r"a64fx|armv[89][a-z0-9]*|asimd[a-z]*|cortex_?[ax][0-9]+|falkor|neoverse_?[nv][0-9]|sme[0-9_]*|sve2?(_[a-z0-9]+)?|"

@@ -37,12 +37,21 @@ class FunctionUse:
 
 @dataclass
 class References:
-    """Where one function leads: calls and jumps, addresses it takes, data it accesses; and whether it comes back."""
+    """Where one function leads.
 
-    targets: list[int] = field(default_factory=list)
-    pointers: list[int] = field(default_factory=list)
-    accesses: list[int] = field(default_factory=list)
+    Attributes:
+        targets: of calls and jumps.
+        pointers: addresses that it takes.
+        accesses: data that it reads or writes.
+        returns: whether it comes back.
+        is_old: whether it uses vectors in an encoding that no compiler uses where AVX is there.
+    """
+
+    targets: set[int] = field(default_factory=set)
+    pointers: set[int] = field(default_factory=set)
+    accesses: set[int] = field(default_factory=set)
     returns: bool = False
+    is_old: bool = False
 
 
 @dataclass
@@ -82,15 +91,23 @@ class Oracle:
 class FeatureCounter(Protocol):
     """What every family's module offers."""
 
-    def count_features(self, code: Code) -> list[FunctionUse]:
-        """Return the functions that use a feature, ask for one, or hold an instruction that nobody knows."""
+    def asks_for_features(self, code: Code) -> bool:
+        """Whether an instruction asks the CPU for its features."""
+
+    def count_features(self, code: Code, references: dict[int, References] | None = None) -> list[FunctionUse]:
+        """Return the functions that use a feature, ask for one, or hold an instruction that nobody knows.
+
+        Args:
+            code: of one object.
+            references: takes those of every function by its start, where given: one decoding serves both.
+        """
 
 
 class CheckFollower(Protocol):
-    """What a family's module offers if checks can be followed; ``data`` are the bytes of ``function``."""
+    """What a family's module offers if checks can be followed; ``data`` are the bytes of ``function``.
 
-    def references(self, code: Code, function: Function, data: bytes) -> References:
-        """Return where a function's instructions lead outside of itself."""
+    Its `FeatureCounter` then gives references, too.
+    """
 
     def written_variables(self, code: Code, function: Function, data: bytes) -> Iterator[tuple[int, int]]:
         """Yield address and size of the variables that a function writes, or whose address it hands on."""

@@ -48,8 +48,7 @@ def analyse(code: Code) -> ObjectUse:
 
     counter, follower = _instruction_set(code.family)
     try:
-        uses = counter.count_features(code)
-        found = classify(code, uses, follower)
+        found, uses = classify(code, counter, follower)
     except (ValueError, OverflowError, IndexError, KeyError, RecursionError) as error:
         return ObjectUse(
             code.path, code.family, code.code_bytes(), trouble=f"not analysed: {type(error).__name__} {error}"

@@ -9,8 +9,8 @@ import capstone
 
 from .aarch64_absent_path import absent_path
 from .aarch64_words import (
-    BLR,
     BR,
+    RET,
     added_immediate,
     branch_target,
     is_call,
@@ -20,20 +20,23 @@ from .aarch64_words import (
     register_branch,
 )
 from .code import Code, Function
-from .instruction_set import STRUCTURE, FunctionUse, References
-from .words import WordSet, count_words, features_of_words, words_of
+from .instruction_set import STRUCTURE, FunctionUse, References, bodies
+from .words import WordSet, any_word_asks, count_words, features_of_words, words_of
 
 __all__ = [
     "absent_path",
+    "asks_for_features",
     "count_features",
     "features_among",
-    "references",
     "stub_slot",
     "written_variables",
 ]
 
-#: First bytes of words that are in the baseline whatever follows: arithmetic, loads and stores of general registers.
+#: First bytes of words that are in the baseline whatever follows: arithmetic on immediates, branches to an address,
+#: arithmetic on general registers, loads and stores of one or two of them.
 _PLAIN = frozenset(
+    [top for top in range(256) if top & 0x1C == 0x10 or top & 0x7C == 0x14 or top & 0x7E in (0x34, 0x36) or top == 0x54]
+).union(
     b"\x0a\x0b\x18\x1c\x28\x29\x2a\x2b\x2c\x2d\x39\x3d\x4a\x4b\x58\x5c\x6a\x6b\x6c\x6d\x79\x7d"
     b"\x8a\x8b\x98\x9c\xa8\xa9\xaa\xab\xac\xad\xb9\xbd\xca\xcb\xd8\xea\xeb\xf9\xfd"
 )
@@ -41,8 +44,20 @@ _REGISTER_FIELDS = 0x3FF  # Rn, Rd
 _IDENTITY = 0xD5380000  # MRS of an identification register
 
 
-def count_features(code: Code) -> list[FunctionUse]:
-    """Return the functions that use a feature beyond Armv8.0-A, ask for one, or hold an unknown instruction."""
+def asks_for_features(code: Code) -> bool:
+    """Whether an instruction asks the CPU for its features."""
+    return any_word_asks(code, _words())
+
+
+def count_features(code: Code, references: dict[int, References] | None = None) -> list[FunctionUse]:
+    """Return the functions that use a feature beyond Armv8.0-A, ask for one, or hold an unknown instruction.
+
+    Args:
+        code: of one object.
+        references: takes those of every function by its start, where given.
+    """
+    if references is not None:
+        references.update((function.start, _follow(function, data)) for function, data in bodies(code))
     return count_words(code, _words())
 
 
@@ -52,25 +67,25 @@ def features_among(function: Function, data: bytes, addresses: set[int]) -> dict
     return features_of_words(among, _words())
 
 
-def references(code: Code, function: Function, data: bytes) -> References:
+def _follow(function: Function, data: bytes) -> References:
     """Return where a function's instructions lead outside of itself."""
     found = References(returns=not data)
-    for _, word, target, made, accessed in _addresses(function, data):
-        if target and not function.start <= target < function.end:
-            found.targets.append(target)
-            found.returns |= not is_call(word)  # a call in tail position
-        elif made:
-            found.pointers.append(made)
+    for word, target, made, accessed in _addresses(function, data):
+        if made:
+            found.pointers.add(made)
         elif accessed:
-            found.accesses.append(accessed)
-        elif not target and register_branch(word) not in (0, BLR):
-            found.returns = True
+            found.accesses.add(accessed)
+        elif not target:
+            found.returns |= register_branch(word) in (RET, BR)
+        elif not function.start <= target < function.end:
+            found.targets.add(target)
+            found.returns |= not is_call(word)  # a call in tail position
     return found
 
 
 def written_variables(code: Code, function: Function, data: bytes) -> Iterator[tuple[int, int]]:
     """Yield address and size of the variables that a function writes, or whose address it hands on."""
-    for _, word, _, made, accessed in _addresses(function, data):
+    for word, _, made, accessed in _addresses(function, data):
         if made:
             yield made, STRUCTURE
         offset = memory_offset(word)
@@ -84,39 +99,49 @@ def stub_slot(code: Code, address: int, data: bytes) -> int:
     Such an entry is: [BTI c]; ADRP x16; LDR x17, [x16, …]; ADD x16, …; BR x17.
     """
     slot = 0
-    for _, word, _, _, accessed in _addresses(Function(address, address + len(data)), data[:24]):
+    for word, _, _, accessed in _addresses(Function(address, address + len(data)), data[:24]):
         slot = slot or accessed
         if register_branch(word):
             return slot if register_branch(word) == BR else 0
     return 0
 
 
-def _addresses(function: Function, data: bytes) -> Iterator[tuple[int, int, int, int, int]]:
-    """Yield each instruction's address and word, its branch target, the address that it makes, the one it accesses.
+def _addresses(function: Function, data: bytes) -> Iterator[tuple[int, int, int, int]]:
+    """Yield what leads somewhere: the word, its branch target, the address that it makes, the one it accesses.
 
     An address is made of a page (ADRP) and what is added to it; the page stays in its register until it is made anew.
     """
     bases: dict[int, int] = {}
-    for place, word in enumerate(words_of(data)):
-        address = function.start + place * 4
-        target = branch_target(word, address)
-        made = accessed = 0
-        page = page_address(word, address)
-        register, base = word & 31, bases.get(word >> 5 & 31)
-        if page is not None:
-            bases[register] = page
-            made = 0 if word >> 31 else page
-        elif base is not None:
-            added = added_immediate(word)
-            offset = memory_offset(word) if added is None else None
-            if added is not None:
-                made = bases[register] = base + added
-            elif offset is not None:
-                accessed = base + offset[0]
-                if offset[1]:
-                    bases.pop(register, None)
-        accessed = accessed or literal_address(word, address) or 0
-        yield address, word, target, made, accessed
+    address = function.start - 4
+    for word in words_of(data):
+        address += 4
+        if word & 0x1C000000 == 0x14000000:  # branches, and system instructions
+            yield word, branch_target(word, address), 0, 0
+        elif word & 0x1F000000 == 0x10000000:  # ADR, ADRP
+            made = bases[word & 31] = page_address(word, address) or 0
+            if not word >> 31:
+                yield word, 0, made, 0
+        elif (word >> 5 & 31) in bases:
+            made, accessed = _from_base(word, bases)
+            if made or accessed:
+                yield word, 0, made, accessed
+        elif word & 0x3B000000 == 0x18000000:
+            yield word, 0, 0, literal_address(word, address) or 0
+
+
+def _from_base(word: int, bases: dict[int, int]) -> tuple[int, int]:
+    """Return the address that a word makes from a known base, and the one that it accesses; 0 for none."""
+    base = bases[word >> 5 & 31]
+    added = added_immediate(word)
+    if added is not None:
+        bases[word & 31] = base + added
+        return base + added, 0
+    offset = memory_offset(word)
+    if offset is None:
+        return 0, 0
+    if offset[1]:
+        bases.pop(word & 31, None)
+    return 0, base + offset[0]
 
 
 @cache
@@ -125,12 +150,8 @@ def _words() -> WordSet:
         family="aarch64",
         decoder=capstone.Cs(capstone.CS_ARCH_ARM64, capstone.CS_MODE_LITTLE_ENDIAN),
         shape=0xFFFFFFFF ^ _REGISTER_FIELDS,
-        is_plain=_is_plain,
+        plain=_PLAIN,
         asks=lambda word: word & 0xFFFFF000 == _IDENTITY,
+        asking=frozenset({_IDENTITY >> 24}),
         idle_places=lambda words: (),
     )
-
-
-def _is_plain(word: int) -> bool:
-    top = word >> 24
-    return top in _PLAIN or top & 0x1C == 0x10 or top & 0x7C == 0x14 or top & 0x7E in (0x34, 0x36) or top == 0x54

@@ -12,22 +12,32 @@ from functools import cache
 import capstone
 
 from .code import Code
-from .instruction_set import FunctionUse
-from .words import WordSet, count_words, signed
+from .instruction_set import FunctionUse, References
+from .words import WordSet, any_word_asks, count_words, signed
 
 #: Primary opcodes with instructions beyond Power ISA 2.07: prefixes, vectors, VSX and floats, loads and stores of them,
 #: and arithmetic in the extended forms. Every other one has had the same instructions all along (Power ISA 3.1B,
 #: appendix "Opcode Maps").
 _MIXED = frozenset((0, 1, 4, 5, 6, 19, 22, 31, 57, 58, 59, 60, 61, 62, 63))
+_PLAIN = frozenset(top for top in range(256) if top >> 2 not in _MIXED)
 _REGISTER_FIELDS = 0x1F << 21 | 0x1F << 11  # RT, RB
 _BCTR = 0x4E800420
 _THREAD_POINTER = 13
+_LWZ, _LD = 32, 58  # primary opcodes
 #: Where glibc keeps the HWCAPs before the thread pointer (sysdeps/powerpc/nptl/tls.h, GCC's TCB_HWCAP_BASE_OFFSET).
 _HWCAPS = range(-28776, -28760)
 
 
-def count_features(code: Code) -> list[FunctionUse]:
-    """Return the functions that use a feature beyond Power ISA 2.07, ask for one, or hold an unknown instruction."""
+def asks_for_features(code: Code) -> bool:
+    """Whether an instruction asks for the CPU's features."""
+    return any_word_asks(code, _words())
+
+
+def count_features(code: Code, references: dict[int, References] | None = None) -> list[FunctionUse]:
+    """Return the functions that use a feature beyond Power ISA 2.07, ask for one, or hold an unknown instruction.
+
+    References are not collected.
+    """
     return count_words(code, _words())
 
 
@@ -37,8 +47,9 @@ def _words() -> WordSet:
         family="ppc64le",
         decoder=capstone.Cs(capstone.CS_ARCH_PPC, capstone.CS_MODE_64 | capstone.CS_MODE_LITTLE_ENDIAN),
         shape=0xFFFFFFFF ^ _REGISTER_FIELDS,
-        is_plain=lambda word: word >> 26 not in _MIXED,
+        plain=_PLAIN,
         asks=_asks,
+        asking=frozenset(top for top in range(256) if top >> 2 in (_LWZ, _LD)),
         idle_places=_idle_places,
     )
 
@@ -66,6 +77,6 @@ def _idle_places(words: array[int]) -> set[int]:
 
 def _asks(word: int) -> bool:
     """Whether a word loads the HWCAPs (LWZ, LD) that glibc keeps beside the thread pointer."""
-    if word >> 26 not in (32, 58) or word >> 16 & 31 != _THREAD_POINTER:
+    if word >> 26 not in (_LWZ, _LD) or word >> 16 & 31 != _THREAD_POINTER:
         return False
     return signed(word & 0xFFFC, 16) in _HWCAPS

@@ -1,7 +1,7 @@
 """Which CPU features x86-64 code uses, function by function, decoded with iced-x86.
 
-A first pass counts the instructions of interest; only objects with signs of run-time dispatch pay for a second one,
-which collects calls, pointers and variables for `dispatch`.
+Instructions of interest are counted; only for objects with signs of run-time dispatch calls, pointers and variables
+are collected, too, which takes twice the time.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from .code import Code, Function
 from .instruction_set import STRUCTURE, FunctionUse, References, bodies
 from .x86_absent_path import absent_path, data_address
 
-__all__ = ["absent_path", "count_features", "features_among", "references", "stub_slot", "written_variables"]
+__all__ = ["absent_path", "asks_for_features", "count_features", "features_among", "stub_slot", "written_variables"]
 
 #: iced's CPUID feature to archspec's name. Left out: what runs as an older instruction and traps nowhere (CET_IBT,
 #: CET_SS, MULTIBYTENOP, PREFETCHW, PAUSE, MPX, CLDEMOTE, XTEST), what only the loader and dispatchers use after asking
@@ -82,66 +82,108 @@ FEATURES: Mapping[str, str] = {
 #: TZCNT is BSF with a prefix: compilers emit it for the baseline on purpose, as both agree on every non-zero value.
 _HARMLESS_MNEMONICS = ("TZCNT",)
 
-_USES, _BROKEN, _ASKS = 1, 2, 4
+#: What an instruction is looked at for: to be counted, or for where it leads.
+_USES, _BROKEN, _ASKS, _BRANCHES, _LEAVES, _OPERANDS, _OLD = 1, 2, 4, 8, 16, 32, 64
+#: Vectors without VEX: code compiled for AVX has none.
+_OLD_FEATURES = frozenset((iced.CpuidFeature.SSE, iced.CpuidFeature.SSE2))
+_COUNTED = _USES | _BROKEN | _ASKS
 _MANY = 16
 _STUB_SIZE = 16
-_BRANCHES, _LEAVES, _OPERANDS = 1, 2, 4
+_CPUID, _XGETBV = b"\x0f\xa2", b"\x0f\x01\xd0"
 
 
-def count_features(code: Code) -> list[FunctionUse]:
+def asks_for_features(code: Code) -> bool:
+    """Whether an instruction asks the CPU for its features: only functions with its bytes are decoded."""
+    table = _interest()
+    for function, data in bodies(code):
+        if _CPUID in data or _XGETBV in data:
+            kinds = {table[instruction.code] for instruction in iced.Decoder(64, data, ip=function.start)}
+            if _ASKS in kinds and _BROKEN not in kinds:
+                return True
+    return False
+
+
+def count_features(code: Code, references: dict[int, References] | None = None) -> list[FunctionUse]:
     """Return the functions that use a feature beyond the baseline, or ask the CPU for its features.
 
     A function with an invalid instruction is data, or damaged: it is no evidence and left out. In what is only guessed
     to be a function data may lie beside code: there a few instructions are no evidence, many are.
+
+    Args:
+        code: of one object.
+        references: takes those of every function by its start, where given: one decoding serves both.
     """
     table = _interest()
     found = []
     for function, data in bodies(code):
-        counts: dict[int, int] = {}
-        interest = 0
-        for instruction in iced.Decoder(64, data, ip=function.start):
-            opcode = instruction.code
-            kind = table[opcode]
-            if kind:
-                interest |= kind
-                counts[opcode] = counts.get(opcode, 0) + 1
-        if not interest or (interest & _BROKEN and not function.guessed):
+        if references is None:
+            counts = _count(function, data)
+        else:
+            counts, references[function.start] = _count_and_follow(code, function, data)
+        if not counts:
             continue
-        least = _MANY if interest & _BROKEN else 1
-        uses = {opcode: number for opcode, number in counts.items() if table[opcode] & _USES and number >= least}
-        asks = bool(interest & _ASKS) and not interest & _BROKEN
+        interest = {table[opcode] for opcode in counts}
+        is_broken = _BROKEN in interest
+        if is_broken and not function.guessed:
+            continue
+        least = _MANY if is_broken else 1
+        uses = {opcode: number for opcode, number in counts.items() if table[opcode] == _USES and number >= least}
+        asks = _ASKS in interest and not is_broken
         if uses or asks:
             found.append(FunctionUse(function, _by_feature(uses), asks))
     return found
 
 
-def references(code: Code, function: Function, data: bytes) -> References:
-    """Return where a function's instructions lead outside of itself."""
-    found = References()
+def _count(function: Function, data: bytes) -> dict[int, int]:
+    """Return how often each of iced's codes of interest is in a function."""
+    table = _interest()
+    counts: dict[int, int] = {}
+    for instruction in iced.Decoder(64, data, ip=function.start):
+        opcode = instruction.code
+        if table[opcode]:
+            counts[opcode] = counts.get(opcode, 0) + 1
+    return counts
+
+
+def _count_and_follow(code: Code, function: Function, data: bytes) -> tuple[dict[int, int], References]:
+    """Return what `_count` does, and where the function's instructions lead outside of itself."""
+    counts: dict[int, int] = {}
+    found = References(returns=not data)
     low, high = function.start, function.end
-    table = _leads()
+    table = _interest_and_leads()
     for instruction in iced.Decoder(64, data, ip=low):
-        kind = table[instruction.code]
+        opcode = instruction.code
+        kind = table[opcode]
         if not kind:
             continue
+        if kind & _COUNTED:
+            counts[opcode] = counts.get(opcode, 0) + 1
         if kind & _BRANCHES:
             target = instruction.near_branch_target
             if not low <= target < high:
-                found.targets.append(target)
+                found.targets.add(target)
                 found.returns |= instruction.flow_control != iced.FlowControl.CALL  # a call in tail position
-            continue
+        elif kind & _OPERANDS and instruction.is_ip_rel_memory_operand:
+            places = found.pointers if instruction.mnemonic == iced.Mnemonic.LEA else found.accesses
+            places.add(instruction.ip_rel_memory_address)
+        elif code.position_dependent:
+            _follow_fixed(code, instruction, found)
         if kind & _LEAVES:
             found.returns = True
-        if instruction.is_ip_rel_memory_operand:
-            address = int(instruction.ip_rel_memory_address)
-        else:
-            address = data_address(code, instruction) if code.position_dependent else 0
-        if address:
-            (found.pointers if instruction.mnemonic == iced.Mnemonic.LEA else found.accesses).append(address)
-        elif code.position_dependent:
-            found.pointers.extend(_immediates(instruction))
-    found.returns |= not data
-    return found
+        elif kind & _OLD:
+            found.is_old = True
+    return counts, found
+
+
+def _follow_fixed(code: Code, instruction: iced.Instruction, found: References) -> None:
+    """Add the fixed addresses that an instruction of a position-dependent program names."""
+    address = data_address(code, instruction)
+    if not address:
+        found.pointers.update(_immediates(instruction))
+    elif instruction.mnemonic == iced.Mnemonic.LEA:
+        found.pointers.add(address)
+    else:
+        found.accesses.add(address)
 
 
 def written_variables(code: Code, function: Function, data: bytes) -> Iterator[tuple[int, int]]:
@@ -212,20 +254,27 @@ def _interest() -> list[int]:
 
 
 @cache
-def _leads() -> list[int]:
-    """Return, by iced's code, what an instruction may lead by: a near branch, a way out, an operand in memory."""
+def _interest_and_leads() -> list[int]:
+    """Return, by iced's code, what `_interest` does and what an instruction may lead by.
+
+    That is a near branch, a way out, an operand in memory, or a number that may be an address.
+    """
     names = {value: name for name, value in vars(iced.OpCodeOperandKind).items() if isinstance(value, int)}
-    table = [0] * len(_interest())
+    table = list(_interest())
     for opcode in range(len(table)):
         instruction = iced.Instruction()
         instruction.code = opcode  # type: ignore[assignment]  # iced's enums are plain numbers at run time
         kinds = [names[kind] for kind in iced.OpCodeInfo(opcode).op_kinds()]  # type: ignore[arg-type]
         if any(kind.startswith("BR64_") for kind in kinds):
-            table[opcode] = _BRANCHES
-        elif instruction.flow_control in (iced.FlowControl.RETURN, iced.FlowControl.INDIRECT_BRANCH):
-            table[opcode] = _LEAVES
+            table[opcode] |= _BRANCHES
         elif any("MEM" in kind or kind in ("IMM32", "IMM32SEX64", "IMM64") for kind in kinds):
-            table[opcode] = _OPERANDS
+            table[opcode] |= _OPERANDS
+        if instruction.flow_control in (iced.FlowControl.RETURN, iced.FlowControl.INDIRECT_BRANCH):
+            table[opcode] |= _LEAVES
+        elif instruction.encoding == iced.EncodingKind.LEGACY and _OLD_FEATURES.intersection(
+            instruction.cpuid_features()
+        ):
+            table[opcode] |= _OLD
     return table
 
 

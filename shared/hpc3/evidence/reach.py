@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import bisect
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping, Set
 from dataclasses import dataclass, field
 
 from .code import Code, Function
@@ -41,7 +41,15 @@ class Classified:
 class Reach:
     """The functions of one object and what leads to what."""
 
-    def __init__(self, code: Code, uses: list[FunctionUse], follower: CheckFollower, *, has_fallbacks: bool) -> None:
+    def __init__(
+        self,
+        code: Code,
+        uses: list[FunctionUse],
+        references: Mapping[int, References],
+        follower: CheckFollower,
+        *,
+        has_fallbacks: bool,
+    ) -> None:
         self._code = code
         self._follower = follower
         self._has_fallbacks = has_fallbacks
@@ -49,18 +57,24 @@ class Reach:
         self._starts = sorted(self._bodies)
         self._stubs: dict[int, int] = {}
         self._functions: dict[int, int | None] = {}
+        self._pointed: dict[int, Set[int]] = {}
+        self._for_a_target = {
+            start for start, (function, _) in self._bodies.items() if TARGET_NAME.search(function.name)
+        }
         self._askers = {use.function.start for use in uses if use.asks}
         self._users = {use.function.start for use in uses if use.features}
-        self._references: dict[int, References] = {
-            start: follower.references(code, function, data) for start, (function, data) in self._bodies.items()
-        }
-        self._askers |= {start for start, found in self._references.items() if self._asks_by_call(found)}
+        self._references = references
         self._slot_places = sorted(code.slots)
         self._bases = self._named_data()
+        self._targets = set().union(*(found.targets for found in references.values()))
+        asking = {target for target in self._targets if self._name_called(target) in FEATURE_FUNCTIONS}
+        self._askers |= self._users_of(asking, lambda found: found.targets)
         self._variables = self._feature_variables()
         self._slots = {slot for slot, name in code.imports.items() if name in FEATURE_IMPORTS}
-        self._predicates = set(self._find_predicates())
-        self._checkers: dict[int, bool] = {}
+        reading = self._reading_functions()
+        self._predicates = {s for s in reading if self._size(s) <= _PREDICATE_SIZE and s not in self._users}
+        predicates = {target for target in self._targets if self._is_predicate(target)}
+        self._checkers = reading | self._users_of(predicates, lambda found: found.targets)
         self._paths: dict[int, AbsentPath] = {}
         choosers = code.resolvers | {f.start for f in code.functions if f.name in LISTS}
         self._picked = {a for r in choosers if r in self._references for a in self._references[r].pointers}
@@ -68,18 +82,21 @@ class Reach:
     def classify(self, uses: list[FunctionUse]) -> Classified:
         """Return functions that use features, by what guards them."""
         own = ({self._code.entry, *self._code.constructors} - {0}) | self._start_pointers()
-        exported = {a for a in self._code.exports if not self._is_for_a_target(a)}
+        exported = {a for a in self._code.exports if a not in self._for_a_target}
         roots = own | exported | self._code.resolvers
         called = self._reach(roots, pointers=False, guarded=False)
         named = self._reach(roots, pointers=True, guarded=False)
-        anyhow = self._reach(roots | self._code.exports, pointers=True, guarded=True)
+        asked = {use.function.start for use in uses if use.features} - called - named
+        anyhow = self._reach(roots | self._code.exports, pointers=True, guarded=True) if asked else set()
         pervasive = self._pervasive(uses, called | named)
         fallback = self._fallbacks(called | named)
         found = Classified()
         for use in uses:
             start = use.function.start
+            if not use.features:
+                continue
             # an IFUNC's choice that others only name
-            if self._is_for_a_target(start) or (start in self._picked and start not in called):
+            if start in self._for_a_target or (start in self._picked and start not in called):
                 found.dispatched.append((use.function, use.features))
             elif use.function.guessed:
                 found.unclear.append((use.function, use.features))
@@ -96,9 +113,9 @@ class Reach:
         """Return the functions of the tables that a dispatcher hands on when no feature is there (OpenBLAS's core)."""
         found: set[int] = set()
         for start in reached if self._has_fallbacks else ():
-            if self._checks_features(start) and self._path(start).checks:
+            if start in self._checkers and self._path(start).checks:
                 tables = [a for a in self._path(start).pointers if self._function_at(a) is None]
-                targets = [target for table in tables for target in self._pointed_at(table, set())]
+                targets = [target for table in tables for target in self._pointed_at(table)]
                 found.update(at for at in map(self._function_at, targets) if at is not None)
         return found
 
@@ -106,15 +123,18 @@ class Reach:
         """Return the features that one in `PERVASIVE` of the functions in reach uses, with those they imply."""
         spread: dict[str, int] = {}
         for use in uses:
-            if use.function.start in called and not self._is_for_a_target(use.function.start):
+            if use.function.start in called and use.function.start not in self._for_a_target:
                 for feature in self._features_reached(use):
                     spread[feature] = spread.get(feature, 0) + 1
+        old = sum(self._references[start].is_old for start in called)
         overall = Counter(feature for use in uses for feature in use.features)
         found = [
             feature
             for feature, number in spread.items()
             # few functions are in reach where a library is entered by pointers: then they stand for nothing
-            if number * PERVASIVE >= len(called) and overall[feature] * PERVASIVE * 2 >= len(self._bodies)
+            if number * PERVASIVE >= len(called)
+            and overall[feature] * PERVASIVE * 2 >= len(self._bodies)
+            and (number >= old or "avx" not in IMPLIED.get(feature, (feature,)))
         ]
         return frozenset(found).union(*(IMPLIED.get(feature, ()) for feature in found))
 
@@ -144,38 +164,38 @@ class Reach:
             guarded: whether what lies behind checks counts.
         """
         reached: set[int] = set()
-        data_seen: set[int] = set()
         pending = list(roots)
         known = set(pending)
+        edges: Set[int]
         while pending:
             address = pending.pop()
             start = self._function_at(address)
             if start is None:
-                pending.extend(self._pointed_at(address, data_seen))
-            elif start not in reached:
+                edges = self._pointed_at(address)
+            # What a function compiled for a target leads to is its own matter.
+            elif start not in reached and (guarded or start not in self._for_a_target):
+                edges = self._edges(start, pointers=pointers, guarded=guarded)
+            else:
+                edges = frozenset()
+            if start is not None:
                 reached.add(start)
-                # What a function compiled for a target leads to is its own matter.
-                if guarded or not self._is_for_a_target(start):
-                    edges = set(self._edges(start, pointers=pointers, guarded=guarded))
-                    pending.extend(edges - known)
-                    known |= edges
+            found = edges - known
+            pending.extend(found)
+            known |= found
         return reached
 
-    def _edges(self, start: int, *, pointers: bool, guarded: bool) -> Iterator[int]:
+    def _edges(self, start: int, *, pointers: bool, guarded: bool) -> Set[int]:
         found = self._references[start]
         if self._bodies[start][0].name in LISTS:
-            return
-        if guarded or not self._checks_features(start):
-            yield from found.targets
-            if pointers:
-                yield from (*found.pointers, *found.accesses)
-            return
+            return frozenset()
+        if guarded or start not in self._checkers:
+            return found.targets.union(found.pointers, found.accesses) if pointers else found.targets
         path = self._path(start)
         is_resolver = start in self._code.resolvers
-        if path.checks or not is_resolver:
-            yield from path.targets
-            if pointers or is_resolver:  # what a resolver returns is what is called
-                yield from path.pointers
+        if is_resolver and not path.checks:
+            return frozenset()
+        # what a resolver returns is what is called
+        return path.targets | path.pointers if pointers or is_resolver else path.targets
 
     def _function_at(self, address: int) -> int | None:
         """Return the start of the function that an address leads to; None for data and PLT entries."""
@@ -192,20 +212,18 @@ class Reach:
             return None
         return function.start
 
-    def _pointed_at(self, address: int, seen: set[int]) -> Iterator[int]:
-        """Yield what a slot, a PLT entry or a table of pointers leads to."""
-        stub = self._stub_slot(address)
-        if stub:
-            address = stub
-        if address in seen:
-            return
-        seen.add(address)
+    def _pointed_at(self, address: int) -> Set[int]:
+        """Return what a slot, a PLT entry or a table of pointers leads to."""
+        if address not in self._pointed:
+            self._pointed[address] = self._read_pointers(self._stub_slot(address) or address)
+        return self._pointed[address]
+
+    def _read_pointers(self, address: int) -> Set[int]:
         following = bisect.bisect_right(self._bases, address)
         end = self._bases[following] if following < len(self._bases) else address + 8
         first = bisect.bisect_left(self._slot_places, address)
-        last = bisect.bisect_left(self._slot_places, max(end, address + 8))
-        for place in self._slot_places[first:last]:
-            yield self._code.slots[place]
+        last = bisect.bisect_left(self._slot_places, max(end, address + 8), first)
+        return frozenset(self._code.slots[place] for place in self._slot_places[first:last])
 
     def _stub_slot(self, address: int) -> int:
         """Return the slot that a PLT entry at an address jumps through; 0 where there is none."""
@@ -221,8 +239,10 @@ class Reach:
         return 0
 
     def _named_data(self) -> list[int]:
-        named = {a for found in self._references.values() for a in (*found.pointers, *found.accesses)}
-        named.update(self._code.slots.values())
+        named = set(self._code.slots.values())
+        for found in self._references.values():
+            named |= found.pointers
+            named |= found.accesses
         return sorted(named)
 
     # -- checks
@@ -231,16 +251,27 @@ class Reach:
         """Return the address ranges that functions asking the CPU write, or hand on to be written."""
         ranges: set[tuple[int, int]] = set()
         small = {s for s in self._askers if self._size(s) <= _ASKER_SIZE}
-        callers = {s for s, found in self._references.items() if small.intersection(found.targets)}
+        callers = self._users_of(small, lambda found: found.targets)
         for start in self._askers | {s for s in callers if self._size(s) <= _ASKER_SIZE}:
             for address, size in self._follower.written_variables(self._code, *self._bodies[start]):
                 if any(low <= address < high for low, high in self._code.writable):
                     ranges.add((address, address + size))
         return _closed(sorted(ranges))
 
-    def _asks_by_call(self, found: References) -> bool:
-        """Whether a function calls one of another object, or of the C library inside, that tells CPU features."""
-        return any(self._name_called(target) in FEATURE_FUNCTIONS for target in found.targets)
+    def _users_of(self, places: set[int], kind: Callable[[References], set[int]]) -> set[int]:
+        """Return the functions with one of the places among their references of a kind."""
+        if not places:
+            return set()
+        return {start for start, found in self._references.items() if not places.isdisjoint(kind(found))}
+
+    def _reading_functions(self) -> set[int]:
+        """Return the functions that ask for CPU features, or name a variable or table that holds them."""
+        places = self._slots | {a for a in self._bases if self._is_variable(a)}
+        return (
+            self._askers
+            | self._users_of(places, lambda found: found.accesses)
+            | self._users_of(places, lambda found: found.pointers)
+        )
 
     def _name_called(self, address: int) -> str:
         """Return the name of the function, here or elsewhere, that a call of an address reaches."""
@@ -250,13 +281,6 @@ class Reach:
     def _is_variable(self, address: int) -> bool:
         place = bisect.bisect_right(self._variables, (address, 1 << 62))
         return any(low <= address < high for low, high in self._variables[max(place - 4, 0) : place])
-
-    def _find_predicates(self) -> Iterator[int]:
-        for start, found in self._references.items():
-            if self._size(start) <= _PREDICATE_SIZE and start not in self._users:
-                addresses = (*found.accesses, *found.pointers)
-                if start in self._askers or any(self._is_variable(a) or a in self._slots for a in addresses):
-                    yield start
 
     def _is_predicate(self, address: int) -> bool:
         if address in self._predicates:
@@ -270,19 +294,6 @@ class Reach:
             return not known.returns
         return self._name_called(address) in FINAL_FUNCTIONS
 
-    def _checks_features(self, start: int) -> bool:
-        if start not in self._checkers:
-            self._checkers[start] = self._reads_features(start)
-        return self._checkers[start]
-
-    def _reads_features(self, start: int) -> bool:
-        found = self._references[start]
-        return (
-            start in self._askers
-            or any(self._is_variable(a) or a in self._slots for a in (*found.accesses, *found.pointers))
-            or any(self._is_predicate(target) for target in found.targets)
-        )
-
     def _path(self, start: int) -> AbsentPath:
         if start not in self._paths:
             oracle = Oracle(self._is_variable, self._slots.__contains__, self._is_predicate, self._is_final)
@@ -291,14 +302,10 @@ class Reach:
 
     def _features_reached(self, use: FunctionUse) -> Mapping[str, int]:
         """Return the features that a function uses on the way of a CPU without any."""
-        if not self._checks_features(use.function.start):
+        if use.function.start not in self._checkers:
             return use.features
         function, data = self._bodies[use.function.start]
         return self._follower.features_among(function, data, self._path(function.start).reached)
-
-    def _is_for_a_target(self, start: int) -> bool:
-        known = self._bodies.get(start)
-        return bool(known and TARGET_NAME.search(known[0].name))
 
     def _size(self, start: int) -> int:
         function, _ = self._bodies[start]

@@ -11,7 +11,7 @@ import re
 import sys
 from array import array
 from collections import Counter
-from collections.abc import Callable, Container, Iterable
+from collections.abc import Callable, Container, Iterable, Mapping, Set
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
@@ -35,22 +35,24 @@ class WordSet:
         family: in the tables.
         decoder: a ``capstone.Cs``.
         shape: bits that tell one instruction from another.
-        is_plain: whether a word is beyond doubt of the baseline; spares the decoder.
+        plain: first bytes (the highest) of words that are beyond doubt of the baseline; they spare the decoder.
         asks: whether a word asks the CPU for its features.
+        asking: first bytes of words that may.
         idle_places: of a function's words, the places of those that are no instruction of their own.
     """
 
     family: str
     decoder: Any  # capstone has no types
     shape: int
-    is_plain: Callable[[int], bool]
+    plain: Set[int]
     asks: Callable[[int], bool]
+    asking: Set[int]
     idle_places: Callable[[array[int]], Container[int]]
     _shapes: dict[int, tuple[str, ...]] = field(default_factory=dict)
 
     def features(self, word: int) -> tuple[str, ...]:
         """Return the features that a word needs, ``("?",)`` for one that nobody knows."""
-        if word == 0 or self.is_plain(word):  # zeros are padding
+        if word == 0 or word >> 24 in self.plain:  # zeros are padding
             return ()
         shape = word & self.shape
         found = self._shapes.get(shape)
@@ -63,7 +65,7 @@ class WordSet:
         return found
 
     def _look_up(self, word: int) -> tuple[str, ...]:
-        for mask, value, feature in _word_rows(self.family):
+        for mask, value, feature in _word_rows(self.family).get(word >> 26, ()):
             if word & mask == value:
                 return (feature,) if feature else ()
         for _, _, mnemonic, operands in self.decoder.disasm_lite(word.to_bytes(4, "little"), 0x1000, 1):
@@ -85,12 +87,17 @@ def words_of(data: bytes) -> array[int]:
     return words
 
 
+def any_word_asks(code: Code, known: WordSet) -> bool:
+    """Whether a word asks the CPU for its features."""
+    different = set().union(*(words_of(data) for _, data in code.sections))
+    return any(word >> 24 in known.asking and known.asks(word) for word in different)
+
+
 def count_words(code: Code, known: WordSet) -> list[FunctionUse]:
     """Return the functions that use a feature, ask for one, or hold a word that nobody knows."""
-    needs: dict[int, tuple[str, ...]] = {}
-    for _, data in code.sections:
-        needs.update((word, known.features(word)) for word in set(words_of(data)).difference(needs))
-    asking = {word for word in needs if known.asks(word)}
+    different = set().union(*(words_of(data) for _, data in code.sections))
+    needs = {word: known.features(word) for word in different if word >> 24 not in known.plain}
+    asking = {word for word in different if word >> 24 in known.asking and known.asks(word)}
     wanted = {word for word, features in needs.items() if features} | asking
     found = []
     for function, data in bodies(code):
@@ -99,7 +106,7 @@ def count_words(code: Code, known: WordSet) -> list[FunctionUse]:
         if places:
             idle = known.idle_places(words)
             used = [words[place] for place in places if place not in idle]
-            counts = Counter(feature for word in used for feature in needs[word])
+            counts = Counter(feature for word in used for feature in needs.get(word, ()))
             found.append(_use(function, counts, not asking.isdisjoint(used)))
     return [use for use in found if use.features or use.asks or use.unknown]
 
@@ -118,12 +125,14 @@ def _use(function: Function, counts: Counter[str], asks: bool) -> FunctionUse:
 
 
 @cache
-def _word_rows(family: str) -> tuple[tuple[int, int, str], ...]:
-    return tuple(
-        (int(row["mask"], 16), int(row["value"], 16), str(row["feature"]))
-        for row in rows("instruction_words")
-        if row["family"] == family
-    )
+def _word_rows(family: str) -> Mapping[int, list[tuple[int, int, str]]]:
+    """Return mask, value and feature of each row by the six bits that every mask has: POWER's primary opcode."""
+    found: dict[int, list[tuple[int, int, str]]] = {}
+    for row in rows("instruction_words"):
+        if row["family"] == family:
+            mask, value = int(row["mask"], 16), int(row["value"], 16)
+            found.setdefault(value >> 26, []).append((mask, value, str(row["feature"])))
+    return found
 
 
 @cache
