@@ -18,6 +18,8 @@ from hpc3.vocabulary import key
 
 pytestmark = pytest.mark.corpus
 
+PYTORCH = "torch==2.13.0"
+
 
 def observe(root: Path) -> Observed:
     return observe_tree(DirectoryTree(root))
@@ -127,3 +129,11 @@ def test_numpy_needs_x86_64_v2_and_dispatches() -> None:
     assert floor_level(use) == "x86_64_v2"
     assert {"avx2", "avx512f"} <= set(use.dispatched)
     assert not {"avx", "avx2", "avx512f"} & set(use.required)
+
+
+def test_pytorch_needs_nothing_and_dispatches() -> None:
+    """PyTorch's CPU wheel: kernels as DEFAULT, AVX2 and AVX512 (cmake/Codegen.cmake); oneMKL and oneDNN dispatch."""
+    use = instruction_sets(fetch_wheel(PYTORCH))
+    assert floor_level(use) == "x86_64"
+    assert {"avx2", "avx512f", "fma"} <= set(use.dispatched)
+    assert not {"avx", "avx2", "avx512f"} & {*use.required, *use.unclear}

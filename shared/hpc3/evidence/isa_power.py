@@ -7,6 +7,7 @@ the whole object uses it.
 from __future__ import annotations
 
 from array import array
+from collections.abc import Iterator
 from functools import cache
 
 import capstone
@@ -20,8 +21,9 @@ from .words import WordSet, any_word_asks, count_words, signed
 #: appendix "Opcode Maps").
 _MIXED = frozenset((0, 1, 4, 5, 6, 19, 22, 31, 57, 58, 59, 60, 61, 62, 63))
 _PLAIN = frozenset(top for top in range(256) if top >> 2 not in _MIXED)
-_REGISTER_FIELDS = 0x1F << 21 | 0x1F << 11  # RT, RB
+_REGISTER_FIELD = 0x1F << 21  # RT
 _BCTR = 0x4E800420
+_PREFIX = 1  # primary opcode
 _THREAD_POINTER = 13
 _LWZ, _LD = 32, 58  # primary opcodes
 #: Where glibc keeps the HWCAPs before the thread pointer (sysdeps/powerpc/nptl/tls.h, GCC's TCB_HWCAP_BASE_OFFSET).
@@ -46,7 +48,7 @@ def _words() -> WordSet:
     return WordSet(
         family="ppc64le",
         decoder=capstone.Cs(capstone.CS_ARCH_PPC, capstone.CS_MODE_64 | capstone.CS_MODE_LITTLE_ENDIAN),
-        shape=0xFFFFFFFF ^ _REGISTER_FIELDS,
+        shape=0xFFFFFFFF ^ _REGISTER_FIELD,
         plain=_PLAIN,
         asks=_asks,
         asking=frozenset(top for top in range(256) if top >> 2 in (_LWZ, _LD)),
@@ -60,19 +62,22 @@ def _idle_places(words: array[int]) -> set[int]:
     The traceback table begins with a word of zeros (ELFv2 ABI, "Traceback Tables"). GCC puts a jump table behind the
     BCTR that jumps by it (rs6000, JUMP_TABLES_IN_TEXT_SECTION): offsets from its own start to places in the function.
     """
-    idle: set[int] = set()
-    table = 0
-    for place, word in enumerate(words):
-        if word == 0:
-            idle.update(range(place, len(words)))
-            break
-        is_second_half = place > 0 and place - 1 not in idle and words[place - 1] >> 26 == 1
-        leads_inside = word & 3 == 0 and 0 <= table * 4 + signed(word, 32) < len(words) * 4
-        if is_second_half or (table and leads_inside):
-            idle.add(place)
-        else:
-            table = place + 1 if word == _BCTR else 0
+    end = words.index(0) if 0 in words else len(words)
+    idle = set(range(end, len(words)))
+    for place in [place for place, word in enumerate(words) if word == _BCTR or word >> 26 == _PREFIX]:
+        if words[place] == _BCTR:
+            idle.update(_table_places(words, place + 1))
+        elif place not in idle:  # the second half of a prefixed instruction may look like a prefix
+            idle.add(place + 1)
     return idle
+
+
+def _table_places(words: array[int], start: int) -> Iterator[int]:
+    """Yield the places of the jump table at ``start``: of all words there that lead into the function."""
+    for place in range(start, len(words)):
+        if words[place] & 3 or not 0 <= start * 4 + signed(words[place], 32) < len(words) * 4:
+            break
+        yield place
 
 
 def _asks(word: int) -> bool:

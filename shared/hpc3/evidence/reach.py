@@ -74,7 +74,8 @@ class Reach:
         reading = self._reading_functions()
         self._predicates = {s for s in reading if self._size(s) <= _PREDICATE_SIZE and s not in self._users}
         predicates = {target for target in self._targets if self._is_predicate(target)}
-        self._checkers = reading | self._users_of(predicates, lambda found: found.targets)
+        callers = self._users_of(predicates, lambda found: found.targets)
+        self._checkers = reading | callers | (code.resolvers & references.keys())
         self._paths: dict[int, AbsentPath] = {}
         choosers = code.resolvers | {f.start for f in code.functions if f.name in LISTS}
         self._picked = {a for r in choosers if r in self._references for a in self._references[r].pointers}

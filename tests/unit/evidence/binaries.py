@@ -36,17 +36,35 @@ def program_bytes() -> bytes:
         return compile_c(Path(folder) / "program").read_bytes()
 
 
-def elf_with_section(name: str, content: bytes) -> bytes:
-    """Return a minimal ELF library for x86-64 with one section of content."""
+#: ELF's number of each family's machine.
+MACHINES = {"x86_64": 62, "aarch64": 183, "ppc64le": 21}
+
+
+def elf_with_section(name: str, content: bytes, family: str = "x86_64") -> bytes:
+    """Return a minimal ELF library with one section of content."""
     names = b"\0" + name.encode() + b"\0.shstrtab\0"
     offset = 64
     names_at = offset + len(content)
     table = names_at + len(names)
     header = struct.pack(
-        "<16sHHIQQQIHHHHHH", b"\x7fELF\x02\x01\x01" + b"\0" * 9, 3, 62, 1, 0, 0, table, 0, 64, 56, 0, 64, 3, 2
+        "<16sHHIQQQIHHHHHH",
+        b"\x7fELF\x02\x01\x01" + b"\0" * 9,
+        3,
+        MACHINES[family],
+        1,
+        0,
+        0,
+        table,
+        0,
+        64,
+        56,
+        0,
+        64,
+        3,
+        2,
     )
     sections = bytes(64)
-    sections += struct.pack("<IIQQQQIIQQ", 1, 1, 2, 0x1000, offset, len(content), 0, 0, 16, 0)
+    sections += struct.pack("<IIQQQQIIQQ", 1, 1, 2 | 4 * (name == ".text"), 0x1000, offset, len(content), 0, 0, 16, 0)
     sections += struct.pack("<IIQQQQIIQQ", len(name) + 2, 3, 0, 0, names_at, len(names), 0, 0, 1, 0)
     return header + content + names + sections
 

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from hpc3.evidence.code import read_code
 from hpc3.evidence.elf import BoundedReader, UnreadableElf, read_elf
 from hpc3.evidence.gpu_code import read_gpu_code
-from hpc3.evidence.isa import analyse
+from hpc3.evidence.isa import FAMILIES, analyse
 from hpc3.evidence.libraries import recognise_library, static_mpi
-from unit.evidence.binaries import SOURCE, compile_c, elf_with_section, program_bytes
+from unit.evidence.binaries import MACHINES, SOURCE, compile_c, elf_with_section, program_bytes
 
 
 def read(path: Path) -> object:
@@ -109,7 +109,7 @@ def examine(data: bytes) -> None:
     recognise_library(stream, elf, "usr/lib/libmpi.so.12")
     static_mpi(stream, elf)
     read_gpu_code(stream, elf)
-    if elf.family == "x86_64":
+    if elf.family in FAMILIES:
         analyse(read_code(stream, elf, "usr/lib/libmpi.so.12"))
 
 
@@ -124,12 +124,13 @@ def test_mutated_files_never_crash(data: st.DataObject) -> None:
         place = data.draw(interesting)
         value = data.draw(st.sampled_from([b"\0", b"\xff", b"\xff" * 8, b"\x7f" * 4, b"\0" * 8, b"\x80\0\0\0"]))
         raw[place : place + len(value)] = value
+    raw[18:20] = struct.pack("<H", MACHINES[data.draw(st.sampled_from(sorted(MACHINES)))])
     cut = data.draw(st.one_of(st.just(len(raw)), st.integers(64, len(raw))))
     examine(bytes(raw[:cut]))
 
 
 @settings(max_examples=100, deadline=None)
-@given(st.binary(max_size=400))
-def test_any_code_is_analysed(code: bytes) -> None:
-    examine(elf_with_section(".text", code))
+@given(st.binary(max_size=400), st.sampled_from(sorted(MACHINES)))
+def test_any_code_is_analysed(code: bytes, family: str) -> None:
+    examine(elf_with_section(".text", code, family))
     examine(b"\x7fELF\x02\x01\x01" + code)
