@@ -36,6 +36,7 @@ class Loopback:
             cwd=self.folder,
             env={
                 **os.environ,
+                "BUILDAH_ISOLATION": "chroot",
                 "CONTAINERS_STORAGE_CONF": str(self.storage),
                 "REGISTRY": self.registry.host,
                 "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",

@@ -6,14 +6,17 @@ follow image-spec, layer.md: ``.wh.NAME`` hides NAME in the layers below, ``.wh.
 
 from __future__ import annotations
 
+import gzip
 import posixpath
 import tarfile
 import tempfile
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from typing import IO, Any, BinaryIO, cast
 
 from hpc3.errors import InputError
 from hpc3.observed import Skipped
+from hpc3.oci.layers import BoundedMember
 
 from .tree import Entry
 
@@ -24,7 +27,9 @@ _WHITEOUT = ".wh."
 _OPAQUE = ".wh..wh..opq"
 _IN_MEMORY = 16 << 20
 _FILE_LIMIT = 8 << 30
+_SPARSE_LIMIT = 64 << 20  # a header is enough for a giant of holes; builders of images write none
 _COPY = 1 << 20
+_UNREADABLE = (tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError, ValueError)
 
 
 class LayerTree:
@@ -66,22 +71,30 @@ class LayerTree:
         if self._tar is None or self._member is None or _clean(self._member.name) != entry.path:
             raise OSError(f"/{entry.path} is not the entry of the moment")
         stream = self._tar.extractfile(self._member) if self._member.isreg() else None
-        if stream is None or self._member.size > _FILE_LIMIT:
-            raise OSError("its content is not in this layer" if stream is None else "is too large")
+        if stream is None:
+            raise OSError("its content is not in this layer")
+        if self._member.size > (_SPARSE_LIMIT if self._member.issparse() else _FILE_LIMIT):
+            raise OSError("is too large")
         spool = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY)  # noqa: SIM115 - closed by the caller
         try:
             while chunk := stream.read(_COPY):
                 spool.write(chunk)
-        except (tarfile.TarError, EOFError, ValueError) as error:
+        except _UNREADABLE as error:
             spool.close()
             raise OSError(f"the layer ends inside it: {error}") from error
+        except InputError:
+            spool.close()
+            raise
         spool.seek(0)
         return cast(BinaryIO, spool)
 
     def _layer(self, number: int, seen: set[str], hides: set[str]) -> Iterator[Entry | Skipped]:
         where = f"layer {number + 1} of {len(self._layers)}"
         try:
-            with self._layers[number]() as stream, tarfile.open(fileobj=stream, mode="r|") as tar:
+            with (
+                self._layers[number]() as stream,
+                tarfile.open(fileobj=stream, mode="r|", tarinfo=BoundedMember) as tar,
+            ):
                 self._tar = tar
                 for member in tar:
                     cast(Any, tar).members.clear()  # tarfile would keep every header it saw
@@ -92,7 +105,7 @@ class LayerTree:
                     if not member.isdir():
                         seen.add(path)
                     yield _entry(path, member)
-        except (tarfile.TarError, EOFError, ValueError) as error:
+        except _UNREADABLE as error:
             raise InputError(f"cannot be read: {error}", where=where) from error
         finally:
             self._tar = self._member = None

@@ -92,9 +92,9 @@ def _scan_layer(layer: Descriptor, chunks: Iterator[bytes], search: _Search) -> 
         with (
             closing(checked),
             tarfile.open(
-                fileobj=cast(IO[bytes], _Bounded(decompressed(layer, checked, where), where)),
+                fileobj=cast(IO[bytes], unpacked(layer, checked, where)),
                 mode="r|",
-                tarinfo=_BoundedMember,
+                tarinfo=BoundedMember,
             ) as tar,
         ):
             for member in _members(tar, where):
@@ -106,11 +106,16 @@ def _scan_layer(layer: Descriptor, chunks: Iterator[bytes], search: _Search) -> 
     search.hidden.update(hidden)
 
 
-class _BoundedMember(tarfile.TarInfo):
+class BoundedMember(tarfile.TarInfo):
     """A tar header that states no metadata too large to hold: tarfile reads names and pax records as a whole."""
 
     @classmethod
     def frombuf(cls, *args: Any, **options: Any) -> Any:
+        """Return the header in a block.
+
+        Raises:
+            tarfile.ReadError: what follows it is metadata that is too large.
+        """
         member = super().frombuf(*args, **options)
         special = (tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE, *tarfile.GNU_TYPES)
         if member.type in special and member.type != tarfile.GNUTYPE_SPARSE and member.size > _CHUNK:
@@ -224,7 +229,16 @@ class CheckedStream(io.RawIOBase):
         super().close()
 
 
-def decompressed(layer: Descriptor, stream: CheckedStream, where: str) -> Any:
+def unpacked(layer: Descriptor, stream: CheckedStream, where: str) -> Any:
+    """Return the tar inside a layer as a file that ends with an error at the limit for one layer.
+
+    Raises:
+        InputError: it is packed in a way that cannot be read here.
+    """
+    return _Bounded(_decompressed(layer, stream, where), where)
+
+
+def _decompressed(layer: Descriptor, stream: CheckedStream, where: str) -> Any:
     """Return the tar inside a layer; what it is packed with is told by its first bytes, as containers/image does."""
     head = b""
     while len(head) < 4:
@@ -269,7 +283,7 @@ class _Bounded:
         self._where = where
         self._left = _UNPACKED_LIMIT
 
-    def read(self, size: int) -> bytes:
+    def read(self, size: int = -1) -> bytes:
         piece: bytes = self._stream.read(size)
         self._left -= len(piece)
         if self._left < 0:

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Union, cast
 
-from .layers import CheckedStream, LayerOpener, decompressed
+from .layers import CheckedStream, LayerOpener, unpacked
 from .manifest import Descriptor
 
 #: Layers lowest first, each opened as the bytes of its tar; or a folder.
@@ -41,7 +41,7 @@ class _LayerFile:
     def __init__(self, layer: Descriptor, open_layer: LayerOpener) -> None:
         where = f"layer {layer.digest}"
         self._checked = CheckedStream(open_layer(layer), layer, where)
-        self._tar: Any = decompressed(layer, self._checked, where)
+        self._tar: Any = unpacked(layer, self._checked, where)
 
     def read(self, size: int = -1) -> bytes:
         """Return at most ``size`` bytes of the tar."""
