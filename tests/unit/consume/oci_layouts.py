@@ -39,11 +39,12 @@ def write_layout(
     annotations: Mapping[str, str],
     labels: Mapping[str, str] | None = None,
     config: Mapping[str, Any] | None = None,
+    architecture: str = "amd64",
 ) -> str:
     """Write a layout with one image and return its reference."""
     (folder / "blobs/sha256").mkdir(parents=True)
     document = {
-        "architecture": "amd64",
+        "architecture": architecture,
         "os": "linux",
         "rootfs": {"type": "layers", "diff_ids": []},
         "config": {"Labels": dict(labels or {}), **(config or {})},
