@@ -104,4 +104,7 @@ def test_image_is_what_its_annotations_say(image: Engines, context: Path, tmp_pa
     image.buildah("push", "-q", IMAGE, layout)
     hpc3("apply", layout, "--from", str(context / "recipe.py"))
     assert "0 errors" in hpc3("validate", "--strict", layout)
-    assert "0 errors" in hpc3("verify", layout)
+    said = hpc3("verify", layout)
+    assert "contradicts" not in said
+    for stated in ("mpi.version = 4.1.4", "mpi.abi.version = 40", "mpi.pmi = pmix_v4"):
+        assert f"agrees      org.supercontainers.{stated}" in said

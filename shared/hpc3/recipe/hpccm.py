@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from hpc3.annotations import Annotations
-from hpc3.errors import InputError
+from hpc3.errors import InputError, printable
 from hpc3.facts import Facts, Known
 from hpc3.request import EnvironmentChange, HpccmRequest
 
@@ -75,7 +75,7 @@ _NOTE = "# From here on by hpc3: what is in the image, and how it behaves"
 def _header(request: HpccmRequest) -> tuple[str, ...]:
     run_with = f" with {request.arguments}" if request.arguments else ""
     return (
-        f"{request.recipe} by HPCCM {request.version}{run_with}.",
+        printable(f"{request.recipe} by HPCCM {request.version}{run_with}."),
         "Written by hpc3, not by hand: change the recipe and write it anew with 'hpc3 containerize';",
         "'hpc3 containerize --check' tells whether it is up to date. The build's context is the recipe's folder.",
     )

@@ -76,6 +76,22 @@ class Answer:
     included: tuple[str, ...]
     stages: tuple[tuple[Layer, ...], ...]
 
+    def image_stages(self) -> tuple[int, ...]:
+        """Return the numbers of the stages that the image is made of: the last, and those that it starts from."""
+        names = {_base(stage).word("as"): number for number, stage in enumerate(self.stages)}
+        chain = [len(self.stages) - 1]
+        while (before := names.get(_base(self.stages[chain[-1]]).word("image"), chain[-1])) < chain[-1]:
+            chain.append(before)
+        return tuple(chain)
+
+    def base_image(self) -> str:
+        """Return the image that the image's first stage starts from."""
+        return _base(self.stages[self.image_stages()[-1]]).word("image")
+
+
+def _base(stage: Sequence[Layer]) -> Layer:
+    return next((layer for layer in stage if layer.name == "baseimage"), Layer("primitive", "baseimage"))
+
 
 def parse_answer(data: bytes, recipe: str) -> Answer:
     """Return the answer for a recipe's file name.

@@ -7,7 +7,7 @@ told is read from its part of the Dockerfile: the options that configure and CMa
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from hpc3.facts import Component, External, PackageMetadata
@@ -49,12 +49,27 @@ class Installed:
 
 def installed_by(answer: Answer) -> tuple[Installed, ...]:
     """Return what the layers install, in their order; only what has a name."""
+    of_image = answer.image_stages()
+    copied = tuple(_copied(answer.stages[number] for number in of_image))
     return tuple(
         found
         for number, stage in enumerate(answer.stages)
         for position, layer in enumerate(stage)
-        for found in _installed(layer, f"Stage{number}[{position}]", is_image=number == len(answer.stages) - 1)
+        for found in _installed(
+            layer, f"Stage{number}[{position}]", is_image=number in of_image or _is_below(layer.word("prefix"), copied)
+        )
     )
+
+
+def _copied(stages: Iterable[Sequence[Layer]]) -> Iterator[str]:
+    """Return the paths that stages copy from others by hand."""
+    for layer in (layer for stage in stages for layer in stage):
+        if layer.kind == "primitive" and layer.name == "copy" and layer.word("from"):
+            yield from (path.rstrip("/") for path in (layer.word("src"), *layer.words("src")) if path)
+
+
+def _is_below(prefix: str, folders: Sequence[str]) -> bool:
+    return bool(prefix) and any(prefix == folder or prefix.startswith(f"{folder}/") for folder in folders)
 
 
 def block_row(layer: Layer) -> Row | None:

@@ -65,9 +65,14 @@ def _of_base_image(image: str) -> Iterator[EnvironmentChange]:
 def _with_variables(left: Left, rest: str) -> Left:
     changes, unclear = list(left.environment), list(left.unclear)
     for name, value in _variables(rest):
-        before = value.rpartition(":")[0] if re.search(rf":\$(?:{name}|\{{{name}\}})$", value) else ""
-        if before and "$" not in before:
-            changes.append(EnvironmentChange("prepend", name, before))
+        own = rf"\$(?:{name}|\{{{name}\}})"
+        before = re.fullmatch(rf"([^$]+):{own}", value)
+        after = re.fullmatch(rf"{own}:([^$]+)", value)
+        if before:
+            changes.append(EnvironmentChange("prepend", name, before.group(1)))
+        elif after and (name, "set") not in {(change.name, change.action) for change in changes}:
+            # Behind the rest of ours: a profile script does not go behind what a login shell has already.
+            changes.insert(0, EnvironmentChange("prepend", name, after.group(1)))
         elif "$" not in value:
             changes.append(EnvironmentChange("set", name, value))
         else:

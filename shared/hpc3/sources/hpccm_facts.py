@@ -161,26 +161,25 @@ def _cc(layer: Layer) -> str:
 
 
 def _operating_system(answer: Answer, recipe: str) -> Fact[OperatingSystem]:
-    image = base_image(answer)
+    image = answer.base_image()
     row = system_of_image(image)
     if row is None:
         return Unknown(f"the name of the base image {image} does not tell its system")
-    evidence = Evidence(recipe, f"Stage{len(answer.stages) - 1}", "baseimage.image")
+    evidence = Evidence(recipe, f"Stage{answer.image_stages()[-1]}", "baseimage.image")
     return Known(OperatingSystem(row["vendor"], row["version"]), (evidence,))
 
 
-def base_image(answer: Answer) -> str:
-    """Return the image that the last stage starts from."""
-    return next(layer.word("image") for layer in answer.stages[-1] if layer.name == "baseimage")
-
-
 def _stated(answer: Answer) -> dict[str, str]:
-    """Return the labels that the recipe gives the image; HPCCM writes them as they are, so they bring their quotes."""
+    """Return the labels that the recipe gives the image.
+
+    HPCCM writes them as they are, so they bring their quotes. What a build argument is part of, only the build knows.
+    """
     stated: dict[str, str] = {}
     for layer in answer.stages[-1]:
         metadata = layer.attributes.get("metadata")
         if layer.kind == "primitive" and layer.name == "label" and isinstance(metadata, dict):
-            stated.update({name: _unquoted(value) for name, value in metadata.items() if isinstance(value, str)})
+            values = {name: value for name, value in metadata.items() if isinstance(value, str) and "$" not in value}
+            stated.update({name: _unquoted(value) for name, value in values.items()})
     return dict(sorted(stated.items()))
 
 

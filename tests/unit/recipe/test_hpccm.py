@@ -74,6 +74,12 @@ def test_header_says_where_it_comes_from() -> None:
     assert recipe().startswith("# recipe.py by HPCCM 26.5.0 with --userarg a=b.\n")
 
 
+def test_what_hpccm_was_run_with_stays_a_comment() -> None:
+    request = replace(REQUEST, arguments="--userarg a=\nRUN evil")
+    text = recipe(replace(SOURCE, request=request))
+    assert text.startswith("# recipe.py by HPCCM 26.5.0 with --userarg a=\\nRUN evil.\n")
+
+
 def test_image_keeps_the_contract_whatever_the_recipe_said() -> None:
     last = {instruction.cmd.upper(): instruction.value for instruction in buildkit.instructions(recipe())}
     assert last["ENTRYPOINT"] == ()

@@ -30,9 +30,19 @@ def test_changes(text: str, environment: tuple[EnvironmentChange, ...]) -> None:
     assert left_by(f"FROM debian:12\n{text}\n") == Left(environment)
 
 
-@pytest.mark.parametrize("value", ["$PATH:/x", "/x:$OTHER", "/x$A:$PATH", "/x:$PATHS"])
+@pytest.mark.parametrize("value", ["$OTHER:/x", "/x:$OTHER", "/x$A:$PATH", "/x:$PATHS"])
 def test_a_value_made_from_others_is_unclear(value: str) -> None:
     assert left_by(f"FROM debian:12\nENV PATH={value}\n") == Left(unclear=("PATH",))
+
+
+def test_what_is_appended_comes_behind_the_rest_of_ours() -> None:
+    text = "FROM debian:12\nENV PATH=/x/bin:$PATH\nENV PATH=${PATH}:/usr/local/gromacs/bin\n"
+    assert left_by(text) == Left((prepended("PATH", "/usr/local/gromacs/bin"), prepended("PATH", "/x/bin")))
+
+
+def test_what_is_appended_to_a_list_of_the_recipe_s_own_is_unclear() -> None:
+    text = "FROM debian:12\nENV A=/x\nENV A=$A:/y\n"
+    assert left_by(text) == Left((EnvironmentChange("set", "A", "/x"),), unclear=("A",))
 
 
 def test_only_the_last_stage_counts() -> None:

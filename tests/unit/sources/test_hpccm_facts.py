@@ -218,6 +218,25 @@ def test_only_what_reaches_the_image_is_of_its_closure() -> None:
     assert sorted(found.components) == ["cmake@3.30", "fftw@3.3.10", "gcc@12", "gromacs@2025.3"]
 
 
+def test_a_stage_from_a_stage_has_all_of_it() -> None:
+    first = [base("debian:12", **{"as": "build"}), layer("fftw", version="3.3.10"), application()]
+    found = facts(first, [base("build")])
+    assert sorted(found.runtime()) == ["fftw@3.3.10", "gromacs@2025.3"]
+    assert value(found.os) == OperatingSystem("debian", "12")
+
+
+@pytest.mark.parametrize("source", ["/usr/local/gromacs", ["/etc/x", "/usr/local/gromacs/"], "/usr/local"])
+def test_what_is_copied_by_hand_is_in_the_image(source: Any) -> None:
+    copy = primitive("copy", "COPY --from=build", src=source, **{"from": "build"})
+    fftw = layer("fftw", version="3.3.10", prefix="/opt/fftw")
+    found = facts([base(), fftw, application(prefix="/usr/local/gromacs")], [base(), copy])
+    assert sorted(found.runtime()) == ["gromacs@2025.3"]
+
+
+def test_label_of_a_build_argument_is_not_stated() -> None:
+    assert facts([base(), application(), primitive("label", metadata={"a": "$VERSION", "b": "c"})]).stated == {"b": "c"}
+
+
 def test_labels_are_stated() -> None:
     quoted = {OCI_PREFIX + "description": '"two words"', OCI_PREFIX + "licenses": "MIT"}
     found = facts([base(), application(), primitive("label", metadata=quoted)])
