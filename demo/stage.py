@@ -21,7 +21,7 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 
 #: What the steps see of the stage, as it is typed.
 EXPORTS = """\
-export REGISTRY={registry} REPOSITORY={repository} PATH=$PWD/bin:$PWD/venv/bin:$PATH HOME=$PWD
+export REGISTRY={registry} REPOSITORY={repository} PATH=$PWD/bin:$PWD/venv/bin:$PATH HOME=$PWD TMPDIR=$PWD/tmp
 export CONTAINERS_STORAGE_CONF=$PWD/storage.conf CONTAINERS_CONF=$PWD/containers.conf BUILDAH_ISOLATION=chroot
 export EASYBUILD_PREFIX=$PWD/easybuild EASYBUILD_ALLOW_USE_AS_ROOT_AND_ACCEPT_CONSEQUENCES=1
 export EASYBUILD_ROBOT_PATHS=$REPOSITORY/demo/heat:$REPOSITORY/tests/easybuild/easyconfigs
@@ -143,6 +143,7 @@ def _write_configuration(stage: Stage) -> None:
     (folder / "registry.yml").write_text(REGISTRY.format(folder=folder, registry=stage.registry), "utf-8")
     (folder / "storage.conf").write_text(STORAGE.format(folder=folder), "utf-8")
     (folder / "containers.conf").write_text(ENGINE, "utf-8")
+    (folder / "tmp").mkdir()
     (folder / "bin").mkdir()
     if Path("/sys/fs/cgroup/unified").exists():
         program = folder / "bin" / "podman"
