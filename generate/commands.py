@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from hpc3 import __version__
-from hpc3.cli.main import VERBS, configure_verb
+from hpc3.cli.main import SUMMARY, VERBS, configure_verb
 
-SUMMARY = "Say, truthfully, what is in an HPC container image."
+_PASSED_OVER = (argparse._HelpAction, argparse._SubParsersAction)
 
 
 @dataclass(frozen=True)
@@ -80,9 +80,6 @@ def _command(parser: argparse.ArgumentParser, what: str) -> Command:
         epilogue=parser.epilog or "",
         commands=tuple(_command(below, told) for below, told in _parsers_below(parser)),
     )
-
-
-_PASSED_OVER = (argparse._HelpAction, argparse._SubParsersAction)
 
 
 def _parsers_below(parser: argparse.ArgumentParser) -> Iterator[tuple[argparse.ArgumentParser, str]]:

@@ -85,7 +85,8 @@ def _argument(argument: Argument) -> Iterator[str]:
 
 def _text(text: str) -> str:
     """Return text of which nothing is taken for a request or an escape, in ASCII."""
-    return text.replace("\\", "\\e").replace("-", "\\-").replace("…", "...").replace("'", "\\(aq")
+    escaped = text.replace("\\", "\\e").replace("-", "\\-").replace("…", "...").replace("'", "\\(aq")
+    return f"\\&{escaped}" if escaped.startswith(".") else escaped
 
 
 def _lower(text: str) -> str:

@@ -19,6 +19,10 @@ def test_mandoc_finds_nothing_wrong() -> None:
     assert [line for line in (done.stdout + done.stderr).splitlines() if DATELESS not in line] == []
 
 
+def test_it_needs_no_encoding() -> None:
+    assert PAGE.read_text("utf-8").isascii()
+
+
 def test_groff_finds_nothing_wrong_and_shows_every_verb() -> None:
     peers.need_program("groff")
     command = ["groff", "-ww", "-man", "-Tutf8", "-P-bcou", PAGE]  # without bold and underlined letters

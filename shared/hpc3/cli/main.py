@@ -11,6 +11,8 @@ from collections.abc import Callable, Sequence
 from hpc3 import __version__
 from hpc3.errors import Hpc3Error, printable
 
+SUMMARY = "Say, truthfully, what is in an HPC container image."
+
 #: Every verb and what it does; ``cli/<verb>.py`` (``-`` as ``_``) holds it.
 VERBS: dict[str, str] = {
     "facts": "what a source states, with the evidence for it",
@@ -102,7 +104,7 @@ def _top_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="hpc3",
         usage="hpc3 VERB …",
-        description="Say, truthfully, what is in an HPC container image.",
+        description=SUMMARY,
         epilog=f"verbs:\n{verbs}\n\n'hpc3 VERB --help' tells more.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
