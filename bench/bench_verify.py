@@ -1,8 +1,8 @@
 """How fast, how small and how right ``hpc3 verify`` is.
 
 It looks at this machine's ``/usr``, and at an image of 5 GB made of it in the temporary folder. The accuracy comes from
-programs compiled here, each for one of GCC's targets, with run-time dispatch and without; for other families where their
-cross compilers are here. Speeds are of CPU time, so that a busy machine does not count.
+programs compiled here, each for one of GCC's targets, with run-time dispatch and without; for other families too where
+their cross compilers are here. Speeds are of CPU time, so that a busy machine does not count.
 """
 
 from __future__ import annotations
