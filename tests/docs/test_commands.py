@@ -24,6 +24,7 @@ RUN_ELSEWHERE = {
     "PYTHON=python3.9 tests/run tests/unit": ".ci/run calls it",
     ".venv/3.*/bin/pytest --rerecord": "writes the snapshots that all other tests compare with",
     ".ci/run": "is what runs this",
+    "demo/run --install": "tests/docs/test_demonstration.py",
     ".venv/3.*/bin/mkdocs serve": "tests/docs/test_site.py builds the site",
     "tests/pin": "tests/release/test_release.py looks at what it wrote",
     '"$(spack python --path)" -m pip install hpc3': "tests/spack",
