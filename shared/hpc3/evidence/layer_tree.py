@@ -81,7 +81,7 @@ class LayerTree:
     def _layer(self, number: int, seen: set[str], hides: set[str]) -> Iterator[Entry | Skipped]:
         where = f"layer {number + 1} of {len(self._layers)}"
         try:
-            with self._layers[number]() as stream, tarfile.open(fileobj=stream, mode="r|") as tar:
+            with self._layers[number]() as stream, tarfile.open(fileobj=stream, mode="r|", bufsize=_COPY) as tar:
                 self._tar = tar
                 for member in tar:
                     cast(Any, tar).members.clear()  # tarfile would keep every header it saw
