@@ -137,3 +137,20 @@ def test_pytorch_needs_nothing_and_dispatches() -> None:
     assert floor_level(use) == "x86_64"
     assert {"avx2", "avx512f", "fma"} <= set(use.dispatched)
     assert not {"avx", "avx2", "avx512f"} & {*use.required, *use.unclear}
+
+
+@pytest.mark.parametrize(("architecture", "level"), [("arm64", "aarch64"), ("ppc64el", "ppc64le")])
+@pytest.mark.parametrize("package", ["libc6", "libgomp1", "libfftw3-double3", "libssl3"])
+def test_debian_keeps_its_baseline_elsewhere(package: str, architecture: str, level: str) -> None:
+    """Debian's installation guide, 2.1: arm64 is Armv8, ppc64el POWER8; atomics and ciphers are chosen at run time."""
+    use = instruction_sets(fetch_debian(package, architecture))
+    assert use.family == level
+    assert not {*use.required, *use.unclear}
+    assert not use.missing
+
+
+def test_debian_openblas_dispatches_on_arm64() -> None:
+    """debian/rules: DYNAMIC_ARCH=1; the core for an unknown processor is ARMV8."""
+    use = instruction_sets(fetch_debian("libopenblas0-pthread", "arm64"))
+    assert not {*use.required, *use.unclear}
+    assert "sve" in use.dispatched

@@ -93,7 +93,7 @@ class LayerTree:
         try:
             with (
                 self._layers[number]() as stream,
-                tarfile.open(fileobj=stream, mode="r|", tarinfo=BoundedMember) as tar,
+                tarfile.open(fileobj=stream, mode="r|", bufsize=_COPY, tarinfo=BoundedMember) as tar,
             ):
                 self._tar = tar
                 for member in tar:

@@ -2,9 +2,10 @@ from __future__ import annotations
 
 import io
 import tarfile
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO
+from typing import IO, cast
 
 import pytest
 from hypothesis import given
@@ -100,3 +101,35 @@ def test_garbage_is_refused(garbage: bytes) -> None:
         take_inventory(LayerTree([lambda: io.BytesIO(garbage)]))
     except InputError as error:
         assert "layer 1 of 1" in str(error)  # noqa: PT017
+
+
+class GrowingLayer(io.RawIOBase):
+    """The tar of one large file, made while it is read."""
+
+    def __init__(self, name: str, size: int) -> None:
+        info = tarfile.TarInfo(name)
+        info.size = size
+        self._head = info.tobuf()
+        self._left = size + 10 * 512
+
+    def read(self, size: int = -1) -> bytes:
+        if self._head:
+            head, self._head = self._head, b""
+            return head
+        given = min(self._left, size if size >= 0 else self._left)
+        self._left -= given
+        return bytes(given)
+
+
+def test_a_large_file_in_a_layer_stays_out_of_memory() -> None:
+    size = 96 << 20
+    tree = LayerTree([lambda: cast("IO[bytes]", GrowingLayer("opt/model.bin", size))])
+    tracemalloc.start()
+    try:
+        inventory = take_inventory(tree)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert inventory.image_bytes == size
+    assert not inventory.skipped
+    assert peak < size // 3
