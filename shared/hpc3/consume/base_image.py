@@ -9,7 +9,7 @@ chooses whom we talk to.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -22,7 +22,7 @@ from hpc3.oci.opening import Stores
 from hpc3.oci.reference import ImageReference, parse_reference
 from hpc3.vocabulary import OCI_PREFIX
 
-BASE_NAME, BASE_DIGEST = OCI_PREFIX + "base.name", OCI_PREFIX + "base.digest"
+_BASE_NAME, _BASE_DIGEST = OCI_PREFIX + "base.name", OCI_PREFIX + "base.digest"
 
 _LABEL = re.compile(r"(?:^|\s)LABEL\s")  # in "LABEL a=b" (BuildKit) and "/bin/sh -c #(nop) LABEL a=b" (buildah, Docker)
 
@@ -46,18 +46,18 @@ def inherited_values(
     candidates: tuple[ImageReference, ...]
     if base:
         candidates = (parse_reference(base),)
-    elif BASE_NAME not in stated:
+    elif _BASE_NAME not in stated:
         return Unknown("the image does not name its base")
-    elif not stated[BASE_NAME]:
+    elif not stated[_BASE_NAME]:
         return {}  # buildah's way to say FROM scratch
     else:
         try:
-            candidates = _candidates(reference, stated[BASE_NAME], stated.get(BASE_DIGEST, ""))
+            candidates = _candidates(reference, stated[_BASE_NAME], stated.get(_BASE_DIGEST, ""))
         except UsageError as error:
             return Unknown(str(error))
     reason = ""
     for candidate in candidates:
-        found = _read_base(stores, candidate, document, "" if base else stated[BASE_NAME])
+        found = _read_base(stores, candidate, document, "" if base else stated[_BASE_NAME])
         if not isinstance(found, Unknown):
             return found
         reason = reason or found.reason
@@ -94,8 +94,8 @@ def _read_base(
     except Hpc3Error as error:
         return Unknown(f"its base cannot be read: {error}")
     stated = {**labels_of(base), **image.annotations}
-    if not _stands_on(document, base) or (name and stated.get(BASE_NAME) == name):
-        return Unknown(f"{candidate} is not what the image was built on")
+    if not _stands_on(document, base) or (name and stated.get(_BASE_NAME) == name):
+        return Unknown(f"the image does not begin with the layers and steps of {candidate}")
     own = [step for step in _steps(document)[len(_steps(base)) :] if _LABEL.search(step)]
     return {key: value for key, value in stated.items() if not any(_states(step, key) for step in own)}
 
@@ -113,7 +113,9 @@ def _stands_on(document: Mapping[str, Any], base: Mapping[str, Any]) -> bool:
 
 def _layers(document: Mapping[str, Any]) -> list[str]:
     """Return the digests of the layers, lowest first."""
-    return list(_texts((document.get("rootfs") or {}).get("diff_ids")))
+    rootfs = document.get("rootfs")
+    digests = rootfs.get("diff_ids") if isinstance(rootfs, dict) else None
+    return [digest for digest in digests if isinstance(digest, str)] if isinstance(digests, list) else []
 
 
 def _steps(document: Mapping[str, Any]) -> list[str]:
@@ -121,10 +123,6 @@ def _steps(document: Mapping[str, Any]) -> list[str]:
     history = document.get("history")
     entries = history if isinstance(history, list) else []
     return [f"{e.get('created', '')} {e.get('created_by', '')}" for e in entries if isinstance(e, dict)]
-
-
-def _texts(value: object) -> Iterator[str]:
-    yield from (text for text in value if isinstance(text, str)) if isinstance(value, list) else ()
 
 
 def _states(step: str, name: str) -> bool:

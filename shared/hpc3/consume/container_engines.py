@@ -81,7 +81,7 @@ class Engine(Protocol):
 
 @contextmanager
 def open_engine(command: Sequence[str], image: str) -> Iterator[Engine]:
-    """Give access to an image in an engine, which the last part of the command's first word tells.
+    """Give access to an image in an engine, which is told by the name of the command's program.
 
     Args:
         command: the engine, with the global options that reach its storage.
@@ -250,23 +250,22 @@ def _run(command: Sequence[str], stdin: str, image: str) -> Run:
     pipe = subprocess.PIPE
     kept = (bytearray(), bytearray())
     try:
-        with (
-            _file_of(stdin) as given,
-            subprocess.Popen(command, stdin=given, stdout=pipe, stderr=pipe) as process,
-        ):
-            streams = cast("tuple[IO[bytes], IO[bytes]]", (process.stdout, process.stderr))
-            readers = [Thread(target=_keep_beginning, args=each, daemon=True) for each in zip(streams, kept)]
-            for reader in readers:
-                reader.start()
-            try:
-                code = process.wait(_SECONDS)
-            except subprocess.TimeoutExpired as error:
-                process.kill()
-                raise StoreError(f"did not end within {_SECONDS} seconds", where=image) from error
-            for reader in readers:
-                reader.join(_SECONDS)
+        with _file_of(stdin) as given:
+            process = subprocess.Popen(command, stdin=given, stdout=pipe, stderr=pipe)
     except OSError as error:
         raise StoreError(f"{command[0]} does not start: {error.strerror}", where=image) from error
+    streams = cast("tuple[IO[bytes], IO[bytes]]", (process.stdout, process.stderr))
+    readers = [Thread(target=_keep_beginning, args=each, daemon=True) for each in zip(streams, kept)]
+    for reader in readers:
+        reader.start()
+    try:
+        code = process.wait(_SECONDS)
+    except subprocess.TimeoutExpired as error:
+        process.kill()
+        process.wait()
+        raise StoreError(f"did not end within {_SECONDS} seconds", where=image) from error
+    for reader in readers:
+        reader.join(_SECONDS)
     return Run(code, *(part.decode("utf-8", "replace") for part in kept))
 
 
@@ -280,5 +279,6 @@ def _file_of(text: str) -> Iterator[IO[bytes]]:
 
 
 def _keep_beginning(stream: IO[bytes], kept: bytearray) -> None:
-    while chunk := stream.read(_CHUNK):
-        kept += chunk[: _OUTPUT - len(kept)]
+    with stream:  # closed here: what a killed engine leaves behind may hold it open for long
+        while chunk := stream.read(_CHUNK):
+            kept += chunk[: _OUTPUT - len(kept)]

@@ -11,7 +11,7 @@ from .store import ImageStore
 
 if TYPE_CHECKING:  # HTTP is imported where a registry is asked for: layouts and archives do without
     from .connections import Access
-    from .registry import RegistryClient
+    from .registry_client import RegistryClient
 
 
 class Stores:
@@ -59,7 +59,8 @@ class Stores:
 
     def _registry(self, reference: ImageReference) -> ImageStore:
         from .connections import Access
-        from .registry import RegistryClient, RegistryStore
+        from .registry import RegistryStore
+        from .registry_client import RegistryClient
 
         with self._lock:
             client = self._clients.get(reference.location)

@@ -40,14 +40,16 @@ def write_layout(
     labels: Mapping[str, str] | None = None,
     config: Mapping[str, Any] | None = None,
     architecture: str = "amd64",
+    **more: Any,
 ) -> str:
-    """Write a layout with one image and return its reference."""
+    """Write a layout with one image and return its reference; ``more`` goes into the configuration blob."""
     (folder / "blobs/sha256").mkdir(parents=True)
     document = {
         "architecture": architecture,
         "os": "linux",
         "rootfs": {"type": "layers", "diff_ids": []},
         "config": {"Labels": dict(labels or {}), **(config or {})},
+        **more,
     }
     manifest = {
         "schemaVersion": 2,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import io
-import json
 import os
 import tarfile
 import zlib
@@ -132,6 +131,8 @@ def test_a_layer_without_end_is_refused(
         {"config": {"Env": [1, None, "=", "PATH"], "Cmd": "sh", "Entrypoint": {}, "Volumes": []}},
         {"config": {"Healthcheck": {"Test": 5}, "OnBuild": "RUN", "User": ["root"], "WorkingDir": 7}},
         {"labels": {key("mpi.version"): "\x1b]0;evil\x07", "x" * 5000: "y"}},
+        {"rootfs": [], "history": {}},
+        {"rootfs": {"diff_ids": "sha256:"}, "history": [1, {"created_by": [], "created": {}}]},
         {"config": {"Env": [f"A{number}=b" for number in range(20_000)]}},
     ],
 )
@@ -139,9 +140,8 @@ def test_metadata_of_any_shape_is_judged(
     change: dict[str, dict[str, object]], tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     reference = write_layout(tmp_path / "layout", [HONEST], STATED, **change)  # type: ignore[arg-type]
-    assert main(["validate", reference, "--format", "json"]) in (1, 3)
+    assert main(["validate", reference, "--base", reference]) in (1, 3)
     assert main(["verify", reference, "--no-isa"]) in (0, 1, 3)
     out, err = capfd.readouterr()
     assert "\x1b" not in out + err
     assert "Traceback" not in err
-    json.loads(out.partition("\n}\n")[0] + "}") if out.startswith("{") else None
