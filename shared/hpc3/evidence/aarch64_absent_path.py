@@ -8,6 +8,8 @@ register that it may write unknown.
 
 from __future__ import annotations
 
+from functools import cached_property
+
 from .aarch64_words import (
     BLR,
     BR,
@@ -130,12 +132,13 @@ class _Interpreter:
             return []
         register = word >> 5 & 31
         if register in self._summed:
-            return self._cases()
+            return self._cases
         for argument in _ARGUMENTS:
             self._escape(argument)
         self._path.targets.update({self._registers.get(register, 0)} - {0})
         return []
 
+    @cached_property
     def _cases(self) -> list[int]:
         """Return every instruction that only a jump table can lead to: its cases are not read, all of them run."""
         start = self._function.start

@@ -7,6 +7,7 @@ branch both. What is reached then runs undispatched; the rest lies behind a run-
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 
 import iced_x86 as iced
@@ -109,7 +110,7 @@ class _Interpreter:
         if flow == FlowControl.INDIRECT_BRANCH:
             for register in _ARGUMENTS:
                 self._escape(register)
-            return self._cases() if self._is_switch(instruction) else []
+            return self._cases if self._is_switch(instruction) else []
         return []
 
     def _is_switch(self, instruction: iced.Instruction) -> bool:
@@ -133,6 +134,7 @@ class _Interpreter:
         self._path.targets.add(target)
         return []
 
+    @cached_property
     def _cases(self) -> list[int]:
         """Return every instruction that only a jump table can lead to: its cases are not read, all of them run."""
         targets = {i.near_branch_target for i in self._instructions.values() if i.op0_kind == OpKind.NEAR_BRANCH64}
