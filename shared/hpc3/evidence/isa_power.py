@@ -1,7 +1,7 @@
 """Which CPU features POWER code uses; features by `words`.
 
 Checks are not followed: in an object that asks the CPU for its features, code beyond the baseline is unclear unless
-the whole object uses it.
+its function is named after a target.
 """
 
 from __future__ import annotations

@@ -27,6 +27,8 @@ _STUB_SIZE = 32
 #: An object with dispatch of its own that is nevertheless compiled for a target uses it in many of its functions;
 #: hand-written kernels behind flags that lie in memory are few.
 PERVASIVE = 20
+#: Features whose instructions have AVX's encoding, beside AVX itself and its successors.
+_WITH_AVX = ("f16c", "fma", "fma4")
 
 
 @dataclass
@@ -66,14 +68,14 @@ class Reach:
         self._references = references
         self._slot_places = sorted(code.slots)
         self._bases = self._named_data()
-        self._targets = set().union(*(found.targets for found in references.values()))
-        asking = {target for target in self._targets if self._name_called(target) in FEATURE_FUNCTIONS}
+        targets: set[int] = set().union(*(found.targets for found in references.values()))
+        asking = {target for target in targets if self._name_called(target) in FEATURE_FUNCTIONS}
         self._askers |= self._users_of(asking, lambda found: found.targets)
         self._variables = self._feature_variables()
         self._slots = {slot for slot, name in code.imports.items() if name in FEATURE_IMPORTS}
         reading = self._reading_functions()
         self._predicates = {s for s in reading if self._size(s) <= _PREDICATE_SIZE and s not in self._users}
-        predicates = {target for target in self._targets if self._is_predicate(target)}
+        predicates = {target for target in targets if self._is_predicate(target)}
         callers = self._users_of(predicates, lambda found: found.targets)
         self._checkers = reading | callers | (code.resolvers & references.keys())
         self._paths: dict[int, AbsentPath] = {}
@@ -135,7 +137,8 @@ class Reach:
             # few functions are in reach where a library is entered by pointers: then they stand for nothing
             if number * PERVASIVE >= len(called)
             and overall[feature] * PERVASIVE * 2 >= len(self._bodies)
-            and (number >= old or "avx" not in IMPLIED.get(feature, (feature,)))
+            # and code compiled for AVX has no vectors in the old encoding
+            and (number >= old or not (feature.startswith("avx") or feature in _WITH_AVX))
         ]
         return frozenset(found).union(*(IMPLIED.get(feature, ()) for feature in found))
 
