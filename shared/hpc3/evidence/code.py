@@ -91,6 +91,13 @@ class Code:
                 return self.offsets[start] + address - start
         return 0
 
+    def bytes_of(self, function: Function) -> bytes:
+        """Return the bytes of a function; none where no section holds it."""
+        for start, data in self.sections:
+            if start <= function.start < start + len(data):
+                return data[function.start - start : function.end - start]
+        return b""
+
     def code_bytes(self) -> int:
         """Return how much code there is."""
         return sum(len(data) for _, data in self.sections)

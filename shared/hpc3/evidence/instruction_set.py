@@ -124,10 +124,5 @@ class CheckFollower(Protocol):
 
 def bodies(code: Code) -> Iterator[tuple[Function, bytes]]:
     """Yield each function with its bytes."""
-    sections = sorted(code.sections)
-    number = 0
     for function in code.functions:
-        while number + 1 < len(sections) and function.start >= sections[number + 1][0]:
-            number += 1
-        start, data = sections[number]
-        yield function, data[function.start - start : function.end - start]
+        yield function, code.bytes_of(function)

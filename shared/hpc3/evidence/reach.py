@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 
 from .code import Code, Function
 from .dispatch_names import FEATURE_FUNCTIONS, FEATURE_IMPORTS, FINAL_FUNCTIONS, IMPLIED, LISTS, TARGET_NAME
-from .instruction_set import AbsentPath, CheckFollower, FunctionUse, Oracle, References, bodies
+from .instruction_set import AbsentPath, CheckFollower, FunctionUse, Oracle, References
 
 _PREDICATE_SIZE = 160
 _ASKER_SIZE = 4096
@@ -55,14 +55,12 @@ class Reach:
         self._code = code
         self._follower = follower
         self._has_fallbacks = has_fallbacks
-        self._bodies = {function.start: (function, data) for function, data in bodies(code)}
-        self._starts = sorted(self._bodies)
+        self._by_start = {function.start: function for function in code.functions}
+        self._starts = sorted(self._by_start)
         self._stubs: dict[int, int] = {}
         self._functions: dict[int, int | None] = {}
         self._pointed: dict[int, Set[int]] = {}
-        self._for_a_target = {
-            start for start, (function, _) in self._bodies.items() if TARGET_NAME.search(function.name)
-        }
+        self._for_a_target = {start for start, function in self._by_start.items() if TARGET_NAME.search(function.name)}
         self._askers = {use.function.start for use in uses if use.asks}
         self._users = {use.function.start for use in uses if use.features}
         self._references = references
@@ -136,7 +134,7 @@ class Reach:
             for feature, number in spread.items()
             # few functions are in reach where a library is entered by pointers: then they stand for nothing
             if number * PERVASIVE >= len(called)
-            and overall[feature] * PERVASIVE * 2 >= len(self._bodies)
+            and overall[feature] * PERVASIVE * 2 >= len(self._by_start)
             # and code compiled for AVX has no vectors in the old encoding
             and (number >= old or not (feature.startswith("avx") or feature in _WITH_AVX))
         ]
@@ -190,7 +188,7 @@ class Reach:
 
     def _edges(self, start: int, *, pointers: bool, guarded: bool) -> Set[int]:
         found = self._references[start]
-        if self._bodies[start][0].name in LISTS:
+        if self._by_start[start].name in LISTS:
             return frozenset()
         if guarded or start not in self._checkers:
             return found.targets.union(found.pointers, found.accesses) if pointers else found.targets
@@ -211,7 +209,7 @@ class Reach:
         place = bisect.bisect_right(self._starts, address) - 1
         if place < 0:
             return None
-        function, _ = self._bodies[self._starts[place]]
+        function = self._by_start[self._starts[place]]
         if address >= function.end or (address != function.start and self._stub_slot(address)):
             return None
         return function.start
@@ -257,7 +255,7 @@ class Reach:
         small = {s for s in self._askers if self._size(s) <= _ASKER_SIZE}
         callers = self._users_of(small, lambda found: found.targets)
         for start in self._askers | {s for s in callers if self._size(s) <= _ASKER_SIZE}:
-            for address, size in self._follower.written_variables(self._code, *self._bodies[start]):
+            for address, size in self._follower.written_variables(self._code, *self._body(start)):
                 if any(low <= address < high for low, high in self._code.writable):
                     ranges.add((address, address + size))
         return _closed(sorted(ranges))
@@ -279,8 +277,8 @@ class Reach:
 
     def _name_called(self, address: int) -> str:
         """Return the name of the function, here or elsewhere, that a call of an address reaches."""
-        known = self._bodies.get(address)
-        return (known[0].name if known else "") or self._code.imports.get(self._stub_slot(address) or address, "")
+        known = self._by_start.get(address)
+        return (known.name if known else "") or self._code.imports.get(self._stub_slot(address) or address, "")
 
     def _is_variable(self, address: int) -> bool:
         place = bisect.bisect_right(self._variables, (address, 1 << 62))
@@ -301,19 +299,23 @@ class Reach:
     def _path(self, start: int) -> AbsentPath:
         if start not in self._paths:
             oracle = Oracle(self._is_variable, self._slots.__contains__, self._is_predicate, self._is_final)
-            self._paths[start] = self._follower.absent_path(self._code, *self._bodies[start], oracle)
+            self._paths[start] = self._follower.absent_path(self._code, *self._body(start), oracle)
         return self._paths[start]
 
     def _features_reached(self, use: FunctionUse) -> Mapping[str, int]:
         """Return the features that a function uses on the way of a CPU without any."""
         if use.function.start not in self._checkers:
             return use.features
-        function, data = self._bodies[use.function.start]
+        function, data = self._body(use.function.start)
         return self._follower.features_among(function, data, self._path(function.start).reached)
 
     def _size(self, start: int) -> int:
-        function, _ = self._bodies[start]
+        function = self._by_start[start]
         return function.end - function.start
+
+    def _body(self, start: int) -> tuple[Function, bytes]:
+        function = self._by_start[start]
+        return function, self._code.bytes_of(function)
 
 
 def _closed(ranges: list[tuple[int, int]]) -> list[tuple[int, int]]:
