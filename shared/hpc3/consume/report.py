@@ -33,8 +33,8 @@ def _text(findings: Sequence[Finding]) -> str:
     for each in findings:
         lines.append(printable(f"{each.code} {each.level:7} {each.where}: {each.message}"))
         lines.append(printable(f"{'':14} remedy: {each.remedy}"))
-    counts = [f"{sum(f.level == level for f in findings)} {level}s" for level in ("error", "warning", "note")]
-    lines.append(", ".join(counts))
+    counts = [(level, sum(each.level == level for each in findings)) for level in ("error", "warning", "note")]
+    lines.append(", ".join(f"{number} {level}{'' if number == 1 else 's'}" for level, number in counts))
     return "\n".join(lines) + "\n"
 
 
