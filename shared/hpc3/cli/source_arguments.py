@@ -18,18 +18,20 @@ def add_source_arguments(parser: argparse.ArgumentParser) -> None:
     """Add SOURCE, ``--root``, ``-o``, ``--cpu-target`` and ``--userarg``.
 
     A host may set defaults on the parser before: ``source``, so that SOURCE can be left out, and ``read_source``, its
-    own way to read one.
+    own way to read one. Where SOURCE can be left out there is nothing of HPCCM to say.
     """
+    has_source = parser.get_default("source") is not None
     parser.set_defaults(read_source=parser.get_default("read_source"))
     parser.add_argument(
         "source",
         metavar="SOURCE",
         type=Path,
-        nargs=None if parser.get_default("source") is None else "?",
+        nargs="?" if has_source else None,
         help="a spack.lock, a folder with one, an easyconfig, a record, facts, or a recipe of HPCCM (.py): it is run",
     )
     add_product_arguments(parser)
-    _add_recipe_run_arguments(parser)
+    if not has_source:
+        _add_recipe_run_arguments(parser)
 
 
 def add_product_arguments(parser: argparse.ArgumentParser) -> None:
