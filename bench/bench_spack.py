@@ -46,12 +46,12 @@ def measure_spack(version: str, folder: Path, rounds: int) -> Iterator[Measureme
     times = in_turn({"own": (own, python[True]), "annotate": (annotate, python[True])}, rounds)
     name = f"Spack {version}: containerize --annotate, to Spack's own"
     yield Measurement(name, times["annotate"] / times["own"], "times", 1.25, peer="spack containerize")
-    yield Measurement("  the first time for a lock, when Spack is asked", first / times["own"], "times")
+    yield Measurement(f"  {version}: the first time for a lock, when Spack is asked", first / times["own"], "times")
     for words in ("arch", "-e . find", "-e . containerize"):
         command = [program, *words.split()]
         times = in_turn({str(is_installed): (command, path) for is_installed, path in python.items()}, rounds)
         more = (times["True"] - times["False"]) * 1e3
-        yield Measurement(f"  spack {words}, more than without hpc3", more, "ms", 10, peer="spack without hpc3")
+        yield Measurement(f"  {version}: spack {words}, more than without hpc3", more, "ms", 10, peer="spack without hpc3")
 
 
 def environment_in(folder: Path, spack: spack_peer.Spack) -> Path:

@@ -82,7 +82,7 @@ def other_families(scratch: Path, programs: int) -> Iterator[Measurement]:
             lies += level != family and verdict(observed, family) == "agrees"
         share = 100 * right / len(compiled)
         yield Measurement(f"level right, of {len(compiled)} programs for {family}", share, "%", 95, at_least=True)
-        yield Measurement(f"  'agrees' with a target that is too low of {family}", lies, "programs", 0)
+        yield Measurement(f"  'agrees' with a target that is too low, for {family}", lies, "programs", 0)
 
 
 def build_image(layout: Path, root: Path, size: int) -> None:
