@@ -51,7 +51,9 @@ def measure_spack(version: str, folder: Path, rounds: int) -> Iterator[Measureme
         command = [program, *words.split()]
         times = in_turn({str(is_installed): (command, path) for is_installed, path in python.items()}, rounds)
         more = (times["True"] - times["False"]) * 1e3
-        yield Measurement(f"  {version}: spack {words}, more than without hpc3", more, "ms", 10, peer="spack without hpc3")
+        yield Measurement(
+            f"  {version}: spack {words}, more than without hpc3", more, "ms", 10, peer="spack without hpc3"
+        )
 
 
 def environment_in(folder: Path, spack: spack_peer.Spack) -> Path:
