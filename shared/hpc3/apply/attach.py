@@ -9,12 +9,10 @@ from pathlib import Path
 
 from hpc3.errors import InputError, StoreError
 from hpc3.oci.edit import new_artifact, repoint_subject
-from hpc3.oci.manifest import EMPTY_BLOB, Descriptor, Manifest, digest_of, parse_json
+from hpc3.oci.manifest import CYCLONEDX, EMPTY_BLOB, SPDX, Descriptor, Manifest, digest_of, parse_json
 from hpc3.oci.store import BLOB_LIMIT, ImageStore
 from hpc3.vocabulary import OCI_PREFIX, key
 
-CYCLONEDX = "application/vnd.cyclonedx+json"
-SPDX = "application/spdx+json"
 RECIPE = "application/vnd.hpc3.recipe.v1"
 ANNOTATIONS = "application/vnd.hpc3.annotations.v1+json"
 

@@ -11,11 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from hpc3.errors import InputError
-from hpc3.oci.manifest import parse_json
+from hpc3.oci.manifest import CYCLONEDX, SPDX, parse_json
 from hpc3.oci.store import ImageStore
 
-#: Artifact types (and media types) of SBOMs: IANA, application/vnd.cyclonedx+json and application/spdx+json.
-CYCLONEDX, SPDX = "application/vnd.cyclonedx+json", "application/spdx+json"
 _MOST_ENTRIES = 10_000
 _MOST_CHARACTERS = 300
 

@@ -23,11 +23,9 @@ from .aarch64_words import (
     register_branch,
 )
 from .code import Code, Function
-from .instruction_set import FEATURE_TABLE, AbsentPath, Oracle
+from .instruction_set import FEATURE_TABLE, MOST_STEPS, AbsentPath, Oracle, Visits
 from .words import words_of
 
-_MOST_STEPS = 400_000
-_MOST_STATES = 6
 _ALL = (1 << 64) - 1
 _ZERO = 31
 _ARGUMENTS = range(8)
@@ -46,7 +44,7 @@ class _Interpreter:
         self._function = function
         self._words = words_of(data)
         self._path = AbsentPath()
-        self._seen: dict[int, set[frozenset[tuple[int, int]]]] = {}
+        self._visits = Visits()
         self._registers: dict[int, int] = {}
         self._flags: tuple[bool, bool, bool, bool] | None = None
         self._tainted = function.start in code.resolvers
@@ -58,33 +56,23 @@ class _Interpreter:
         start = {0: 0, 1: FEATURE_TABLE} if self._tainted else {}
         pending: list[tuple[int, dict[int, int]]] = [(self._function.start, start)]
         steps = 0
-        while pending and steps < _MOST_STEPS:
+        while pending and steps < MOST_STEPS:
             place, state = pending.pop()
-            if not self._is_new(place, state):
+            if not self._visits.is_new(place, state):
                 continue
             self._registers, self._flags = dict(state), None
             self._summed.clear()
             following = [place]
-            while len(following) == 1 and steps < _MOST_STEPS:
+            while len(following) == 1 and steps < MOST_STEPS:
                 place = following[0]
                 steps += 1
                 following = self._step(place, self._words[(place - self._function.start) // 4])
                 if following and following[0] != place + 4:
                     break
             pending.extend((target, dict(self._registers)) for target in following)
-        if steps >= _MOST_STEPS:  # too large to tell: then everything runs
+        if steps >= MOST_STEPS:  # too large to tell: then everything runs
             self._path.reached.update(range(self._function.start, self._function.end, 4))
         return self._path
-
-    def _is_new(self, place: int, state: dict[int, int]) -> bool:
-        seen = self._seen.setdefault(place, set())
-        if len(seen) >= _MOST_STATES:
-            state.clear()  # forget what is known rather than go on for ever
-        mark = frozenset(state.items())
-        if mark in seen:
-            return False
-        seen.add(mark)
-        return True
 
     # -- control flow
 

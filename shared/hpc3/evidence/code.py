@@ -91,12 +91,16 @@ class Code:
                 return self.offsets[start] + address - start
         return 0
 
-    def bytes_of(self, function: Function) -> bytes:
-        """Return the bytes of a function; none where no section holds it."""
+    def bytes_at(self, address: int, size: int) -> bytes:
+        """Return so many bytes from an address on, as far as they are there; none where no section holds it."""
         for start, data in self.sections:
-            if start <= function.start < start + len(data):
-                return data[function.start - start : function.end - start]
+            if start <= address < start + len(data):
+                return data[address - start : address - start + size]
         return b""
+
+    def bytes_of(self, function: Function) -> bytes:
+        """Return the bytes of a function."""
+        return self.bytes_at(function.start, function.end - function.start)
 
     def code_bytes(self) -> int:
         """Return how much code there is."""

@@ -16,6 +16,9 @@ from .code import Code, Function
 FEATURE_TABLE = 1 << 60
 #: Bytes behind an address that is handed on to be written.
 STRUCTURE = 64
+#: Instructions that an absent path executes at most; then everything runs.
+MOST_STEPS = 400_000
+_MOST_STATES = 6
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,24 @@ class AbsentPath:
     targets: set[int] = field(default_factory=set)
     pointers: set[int] = field(default_factory=set)
     checks: bool = False
+
+
+class Visits:
+    """The states of registers in which an absent path came to each place."""
+
+    def __init__(self) -> None:
+        self._seen: dict[int, set[frozenset[tuple[int, int]]]] = {}
+
+    def is_new(self, place: int, state: dict[int, int]) -> bool:
+        """Note a visit and return whether it is the first in this state, which is emptied where there were too many."""
+        seen = self._seen.setdefault(place, set())
+        if len(seen) >= _MOST_STATES:
+            state.clear()  # forget what is known rather than go on for ever
+        mark = frozenset(state.items())
+        if mark in seen:
+            return False
+        seen.add(mark)
+        return True
 
 
 @dataclass(frozen=True)

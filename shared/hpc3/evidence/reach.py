@@ -230,15 +230,9 @@ class Reach:
     def _stub_slot(self, address: int) -> int:
         """Return the slot that a PLT entry at an address jumps through; 0 where there is none."""
         if address not in self._stubs:
-            self._stubs[address] = self._read_stub(address)
+            data = self._code.bytes_at(address, _STUB_SIZE)
+            self._stubs[address] = self._follower.stub_slot(self._code, address, data) if data else 0
         return self._stubs[address]
-
-    def _read_stub(self, address: int) -> int:
-        for start, data in self._code.sections:
-            if start <= address < start + len(data):
-                inside = address - start
-                return self._follower.stub_slot(self._code, address, data[inside : inside + _STUB_SIZE])
-        return 0
 
     def _named_data(self) -> list[int]:
         named = set(self._code.slots.values())

@@ -14,11 +14,9 @@ import iced_x86 as iced
 from iced_x86 import ConditionCode, FlowControl, Mnemonic, OpKind, Register, RegisterExt
 
 from .code import Code, Function
-from .instruction_set import FEATURE_TABLE, AbsentPath, Oracle
+from .instruction_set import FEATURE_TABLE, MOST_STEPS, AbsentPath, Oracle, Visits
 from .x86_semantics import ARITHMETIC, COMPARISONS, CONDITIONS, IMMEDIATES
 
-_MOST_STEPS = 400_000
-_MOST_STATES = 6
 _CALL_CLOBBERED = tuple(
     RegisterExt.full_register(r)
     for r in (Register.RAX, Register.RCX, Register.RDX, Register.RSI, Register.RDI, *range(Register.R8, Register.R12))
@@ -53,7 +51,7 @@ class _Interpreter:
         self._instructions = {i.ip: i for i in iced.Decoder(64, data, ip=function.start)}
         self._info = iced.InstructionInfoFactory()
         self._path = AbsentPath()
-        self._seen: dict[int, set[frozenset[tuple[int, int]]]] = {}
+        self._visits = Visits()
         self._registers: dict[int, int] = {}
         self._flags: tuple[bool, bool, bool] | None = None
         self._tainted = False
@@ -63,9 +61,9 @@ class _Interpreter:
     def run(self) -> AbsentPath:
         pending: list[tuple[int, dict[int, int]]] = [(self._function.start, {})]
         steps = 0
-        while pending and steps < _MOST_STEPS:
+        while pending and steps < MOST_STEPS:
             place, state = pending.pop()
-            if not self._is_new(place, state):
+            if not self._visits.is_new(place, state):
                 continue
             self._registers, self._flags = dict(state), None
             self._summed.clear()
@@ -79,19 +77,9 @@ class _Interpreter:
                     pending.append((following[0], dict(self._registers)))
                     break
                 place = following[0]
-        if steps >= _MOST_STEPS:  # too large to tell: then everything runs
+        if steps >= MOST_STEPS:  # too large to tell: then everything runs
             self._path.reached.update(self._instructions)
         return self._path
-
-    def _is_new(self, place: int, state: dict[int, int]) -> bool:
-        seen = self._seen.setdefault(place, set())
-        if len(seen) >= _MOST_STATES:
-            state.clear()  # forget what is known rather than go on for ever
-        mark = frozenset(state.items())
-        if mark in seen:
-            return False
-        seen.add(mark)
-        return True
 
     def _step(self, instruction: iced.Instruction) -> list[int]:
         """Execute one instruction and return where it goes on inside the function."""

@@ -33,6 +33,10 @@ MANIFEST_LIMIT = 4 * 1024 * 1024
 
 EMPTY_BLOB = b"{}"
 
+#: Artifact types, and media types, of attached SBOMs (IANA).
+CYCLONEDX = "application/vnd.cyclonedx+json"
+SPDX = "application/spdx+json"
+
 #: BuildKit's attestations: entries of an index that belong to a sibling, named by these descriptor annotations.
 ATTESTATION_TYPE = "vnd.docker.reference.type"
 ATTESTATION_SUBJECT = "vnd.docker.reference.digest"
