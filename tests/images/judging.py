@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -48,6 +49,11 @@ def verified(reference: str) -> tuple[int, dict[str, Any]]:
     """Hold the annotations of an image against its files; return exit code and document."""
     done = _hpc3("verify", reference, "--format", "json", "--quiet")
     return done.returncode, json.loads(done.stdout)
+
+
+def verdicts_of(document: Mapping[str, Any]) -> dict[str, str]:
+    """Return the verdicts in what ``hpc3 verify`` prints as JSON, by key without our prefix."""
+    return {each["key"].replace("org.supercontainers.", ""): each["verdict"] for each in document["comparisons"]}
 
 
 def _hpc3(*arguments: str) -> subprocess.CompletedProcess[str]:

@@ -13,7 +13,7 @@ import pytest
 import peers
 from easybuild_peer import EasyBuild, easybuild_home, need_wrapped_software
 from images.engines import DEBIAN, Engines
-from images.judging import layout_of, validated, verified
+from images.judging import layout_of, validated, verdicts_of, verified
 
 pytestmark = [pytest.mark.images, pytest.mark.easybuild]
 
@@ -171,7 +171,7 @@ def test_annotated_image_is_clean_and_true(image: Engines, context: Path, tmp_pa
     assert judged.code == 0
     assert judged.codes("error", "warning") == set()
     code, document = verified(layout)
-    verdicts = {each["key"].replace("org.supercontainers.", ""): each["verdict"] for each in document["comparisons"]}
+    verdicts = verdicts_of(document)
     assert code == 0
     assert "contradicts" not in verdicts.values()
     for name in ("mpi.implementation", "mpi.version", "software.name", "userland.modules"):

@@ -14,7 +14,7 @@ import yaml
 
 import peers
 from images.engines import DEBIAN, Engines
-from images.judging import layout_of, validated, verified
+from images.judging import layout_of, validated, verdicts_of, verified
 from spack_peer import bare_python, environment_copy, spack_in
 
 pytestmark = [pytest.mark.images, pytest.mark.spack]
@@ -187,7 +187,7 @@ def test_annotated_image_is_clean_and_true(image: Engines, context: Path, tmp_pa
     assert judged.code == 0
     assert judged.codes("error", "warning") == set()
     code, document = verified(layout)
-    verdicts = {each["key"].replace("org.supercontainers.", ""): each["verdict"] for each in document["comparisons"]}
+    verdicts = verdicts_of(document)
     assert code == 0
     assert "contradicts" not in verdicts.values()
     for name in ("mpi.implementation", "mpi.version", "software.name", "system.libc.version"):
