@@ -36,7 +36,6 @@ from corpus.test_instruction_sets import (
     verdict,
 )
 from hpc3.consume.verify_cpu import floor_level
-from hpc3.evidence.code import read_code
 from hpc3.evidence.elf import UnreadableElf, read_elf
 from hpc3.evidence.isa import analyse
 from hpc3.evidence.scan import observe_tree
@@ -161,11 +160,9 @@ def disassembly(root: Path, libraries: int) -> Iterator[Measurement]:
                 continue
             if elf.family != "x86_64":
                 continue
-            code = read_code(stream, elf, str(path))
-        start = time.process_time()
-        analyse(code)
-        seconds += time.process_time() - start
-        code_bytes += code.code_bytes()
+            start = time.process_time()
+            code_bytes += analyse(stream, elf, str(path)).code_bytes
+            seconds += time.process_time() - start
     if seconds:
         yield Measurement("disassembly", code_bytes / 1e6 / seconds, "MB/s", 8, at_least=True)
         yield Measurement("  code of it", code_bytes / 1e6, "MB")

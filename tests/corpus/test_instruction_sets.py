@@ -10,7 +10,7 @@ import pytest
 
 from hpc3.consume.verify import verify_annotations
 from hpc3.consume.verify_cpu import floor_level
-from hpc3.evidence.isa import Disassembly
+from hpc3.evidence.disassembly import Disassembly
 from hpc3.evidence.scan import observe_tree
 from hpc3.evidence.tree import DirectoryTree
 from hpc3.facts import Unknown

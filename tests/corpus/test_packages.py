@@ -8,7 +8,7 @@ import pytest
 
 from corpus.package_cache import fetch_debian, fetch_wheel
 from hpc3.consume.verify_cpu import floor_level
-from hpc3.evidence.isa import Disassembly
+from hpc3.evidence.disassembly import Disassembly
 from hpc3.evidence.package_db import upstream_version
 from hpc3.evidence.scan import observe_tree
 from hpc3.evidence.tree import DirectoryTree

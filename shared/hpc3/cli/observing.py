@@ -58,7 +58,7 @@ def observe_files(tree: Tree, command_path: str, args: argparse.Namespace) -> Ob
 
     if args.no_isa:
         return observe_tree(tree, command_path=command_path)
-    from hpc3.evidence.isa import Disassembly
+    from hpc3.evidence.disassembly import Disassembly
 
     with Disassembly(args.processes, None if args.quiet else _show_progress) as disassembly:
         observed = observe_tree(tree, command_path=command_path, disassembly=disassembly)

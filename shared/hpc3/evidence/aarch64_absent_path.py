@@ -22,7 +22,8 @@ from .aarch64_words import (
     page_address,
     register_branch,
 )
-from .code import Code, Function
+from .code import Code
+from .functions import Function
 from .instruction_set import FEATURE_TABLE, MOST_STEPS, AbsentPath, Oracle, Visits
 from .words import words_of
 

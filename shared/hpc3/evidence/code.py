@@ -1,22 +1,27 @@
-"""The code of one ELF file, cut into functions, with every pointer that leads into it: what a disassembler needs.
+"""The code of one ELF file, with every pointer that leads into it: what a disassembler needs.
 
-Boundaries come from ``.eh_frame_hdr`` (there even in stripped files) and the symbol tables. What lies between them is a
-guessed function: code without either, or data, which decodes to nonsense.
+A library may hold hundreds of megabytes of code: the bytes stay in the file and are read where they are looked at, and
+what is known of functions and pointers is kept in arrays.
 """
 
 from __future__ import annotations
 
+import bisect
+import io
 import struct
-from collections.abc import Iterator, Mapping
+from array import array
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
 from .elf import ElfObject, Span, read_span
-from .symbols import Symbol, read_symbols
+from .functions import Function, Functions, read_functions
+from .symbols import Symbol, SymbolTable, read_symbols
 
 CODE_LIMIT = 512 << 20
 _TABLE_LIMIT = 128 << 20
-_PADDING = 64  # functions are aligned to that at most
+_WINDOW = 1 << 16  # bytes that are read at a time; functions that follow each other are mostly in one
+_PIECE = 1 << 22
 
 # ELF relocation types: https://gitlab.com/x86-psABIs/x86-64-ABI, https://github.com/ARM-software/abi-aa,
 # https://openpowerfoundation.org/specifications/64bitelfabi
@@ -26,43 +31,83 @@ _DATA_SECTIONS = (".data", ".data.rel.ro", ".data.rel.ro.local", ".init_array", 
 _WRITABLE = (".data", ".bss", ".lbss", ".ldata", ".tm_clone_table")
 
 
-@dataclass(frozen=True)
-class Function:
-    """A run of code from ``start`` up to ``end``; ``name`` is empty in a stripped file.
+class Slots:
+    """Each pointer in data, by its address, to what it points at."""
 
-    ``guessed``: neither unwind table nor symbols say that it is one.
+    def __init__(self, pointers: Mapping[int, int]) -> None:
+        self._places = array("Q", sorted(pointers))
+        self.targets = array("Q", (pointers[place] for place in self._places))
+
+    def get(self, address: int) -> int | None:
+        """Return what the pointer at an address points at; None where there is none."""
+        place = bisect.bisect_left(self._places, address)
+        return self.targets[place] if place < len(self._places) and self._places[place] == address else None
+
+    def between(self, low: int, high: int) -> array[int]:
+        """Return what the pointers from ``low`` up to ``high`` point at."""
+        first = bisect.bisect_left(self._places, low)
+        return self.targets[first : bisect.bisect_left(self._places, high, first)]
+
+
+class Text:
+    """The bytes of the executable sections, read from the file as they are asked for.
+
+    Attributes:
+        sections: address, size and file offset of each, no larger than what the file holds.
     """
 
-    start: int
-    end: int
-    name: str = ""
-    guessed: bool = False
+    def __init__(self, stream: BinaryIO, sections: tuple[Span, ...]) -> None:
+        self.sections = sections
+        self._stream = stream
+        self._address = 0
+        self._window = b""
 
-    @property
-    def label(self) -> str:
-        """Return the name, or the address where there is none."""
-        return self.name or f"0x{self.start:x}"
+    def at(self, address: int, size: int) -> bytes:
+        """Return so many bytes from an address on, as far as they are there; none where no section holds it."""
+        start = address - self._address
+        if start >= 0 and start + size <= len(self._window):
+            return self._window[start : start + size]
+        section = self._section(address)
+        if section is None:
+            return b""
+        left = section.size - (address - section.address)
+        self._stream.seek(section.offset + address - section.address)
+        self._address, self._window = address, self._stream.read(min(left, max(size, _WINDOW)))
+        return self._window[:size]
+
+    def pieces(self) -> Iterator[bytes]:
+        """Yield all of the bytes, a few megabytes at a time; only the last piece of a section has no even size."""
+        for section in self.sections:
+            for start in range(0, section.size, _PIECE):
+                yield read_span(self._stream, Span(section.offset + start, section.size - start, 0), _PIECE)
+
+    def file_offset(self, address: int) -> int:
+        """Return where in the file the code at an address lies; 0 where it is none."""
+        section = self._section(address)
+        return section.offset + address - section.address if section else 0
+
+    def _section(self, address: int) -> Span | None:
+        return next((s for s in self.sections if s.address <= address < s.address + s.size), None)
 
 
 @dataclass(frozen=True)
 class Code:
-    """The code of one object.
+    """The code of one object; valid while its file is open.
 
     Attributes:
         path: in the tree.
         soname: as the file states it.
         family: archspec family.
         position_dependent: linked to fixed addresses (``ET_EXEC``).
-        sections: address and bytes of each executable section.
+        text: the bytes.
         functions: sorted, not overlapping.
         entry: where a program starts; 0 for a library.
         exports: addresses of exported functions, IFUNCs excepted.
         resolvers: addresses of IFUNC resolvers.
         constructors: addresses of functions that run before the program.
-        slots: address of each pointer in data to what it points at.
+        slots: pointers in data.
         imports: address of each slot that the loader fills to the name that it is filled with.
         writable: address ranges of variables.
-        offsets: section address to file offset.
         is_go: made by the Go compiler, whose libraries keep the CPU's features in variables.
         truncated: whether code beyond `CODE_LIMIT` was left out.
     """
@@ -71,158 +116,91 @@ class Code:
     soname: str
     family: str
     position_dependent: bool
-    sections: tuple[tuple[int, bytes], ...]
-    functions: tuple[Function, ...]
+    text: Text
+    functions: Functions
     entry: int = 0
     exports: frozenset[int] = frozenset()
     resolvers: frozenset[int] = frozenset()
     constructors: frozenset[int] = frozenset()
-    slots: Mapping[int, int] = field(default_factory=dict)
+    slots: Slots = field(default_factory=lambda: Slots({}))
     imports: Mapping[int, str] = field(default_factory=dict)
     writable: tuple[tuple[int, int], ...] = ()
-    offsets: Mapping[int, int] = field(default_factory=dict)
     is_go: bool = False
     truncated: bool = False
 
-    def file_offset(self, address: int) -> int:
-        """Return where in the file the code at an address lies."""
-        for start, data in self.sections:
-            if start <= address < start + len(data):
-                return self.offsets[start] + address - start
-        return 0
-
-    def bytes_at(self, address: int, size: int) -> bytes:
-        """Return so many bytes from an address on, as far as they are there; none where no section holds it."""
-        for start, data in self.sections:
-            if start <= address < start + len(data):
-                return data[address - start : address - start + size]
-        return b""
-
     def bytes_of(self, function: Function) -> bytes:
         """Return the bytes of a function."""
-        return self.bytes_at(function.start, function.end - function.start)
+        return self.text.at(function.start, function.end - function.start)
 
     def code_bytes(self) -> int:
         """Return how much code there is."""
-        return sum(len(data) for _, data in self.sections)
+        return sum(section.size for section in self.text.sections)
 
 
 def read_code(stream: BinaryIO, elf: ElfObject, path: str) -> Code:
     """Return the code of an executable or library; bounded, whatever the file states."""
     dynamic = read_symbols(stream, elf, ".dynsym")
-    symbols = read_symbols(stream, elf, ".symtab") or dynamic
-    sections = []
-    left = CODE_LIMIT
-    for span in elf.code:
-        data = read_span(stream, span, left)
-        left -= len(data)
-        if data:
-            sections.append((span.address, data))
-    slots, resolvers, imports = _relocations(stream, elf, dynamic)
+    symbols = read_symbols(stream, elf, ".symtab")
+    sections = tuple(_sections(stream, elf))
+    pointers, resolvers, imports = _relocations(stream, elf, dynamic)
     for address, target in _words(stream, elf):
-        slots.setdefault(address, target)
-    code = [(start, start + len(data)) for start, data in sections]
+        pointers.setdefault(address, target)
+    ranges = [(section.address, section.address + section.size) for section in sections]
     return Code(
         path=path,
         soname=elf.soname,
         family=elf.family,
-        position_dependent=elf.kind == "executable" and min((s for s, _ in code), default=0) >= 0x10000,
-        sections=tuple(sections),
-        functions=tuple(_functions(stream, elf, symbols, code)),
+        position_dependent=elf.kind == "executable" and min((low for low, _ in ranges), default=0) >= 0x10000,
+        text=Text(stream, sections),
+        functions=read_functions(stream, elf, symbols if len(symbols) else dynamic, ranges),
         entry=elf.entry if elf.kind == "executable" else 0,
-        exports=frozenset(s.address for s in dynamic if s.section and s.kind == 2),
-        resolvers=frozenset(resolvers) | frozenset(s.address for s in (*symbols, *dynamic) if s.is_ifunc and s.section),
-        constructors=frozenset(_pointers_in(elf, slots, (".init_array", ".preinit_array", ".fini_array"))),
-        slots=slots,
+        exports=frozenset(s.address for s in dynamic if s.section and s.is_function and not s.is_ifunc),
+        resolvers=frozenset(resolvers).union(_ifuncs(symbols), _ifuncs(dynamic)),
+        constructors=frozenset(_pointers_in(elf, pointers, (".init_array", ".preinit_array", ".fini_array"))),
+        slots=Slots(pointers),
         imports=imports,
         writable=_writable(elf),
-        offsets={span.address: span.offset for span in elf.code},
         is_go=".gopclntab" in elf.sections or ".note.go.buildid" in elf.sections,
-        truncated=left <= 0,
+        truncated=sum(section.size for section in sections) >= CODE_LIMIT,
     )
 
 
-def _functions(
-    stream: BinaryIO, elf: ElfObject, symbols: list[Symbol], code: list[tuple[int, int]]
-) -> Iterator[Function]:
-    """Yield the functions: from the unwind table, else the symbols; named where a symbol starts there."""
-    sizes = {s.address: s.size for s in symbols if s.is_function and s.section and s.size}
-    names = {s.address: s.name for s in sorted(symbols, key=lambda s: s.name) if s.is_function and s.section}
-    ranges = dict(_unwind_ranges(stream, elf))
-    for address, size in sizes.items():
-        ranges.setdefault(address, size)
-    for low, high in sorted(code):
-        position = low
-        for address in sorted(a for a in ranges if low <= a < high):
-            end = address + ranges[address]
-            if position <= address < end <= high:
-                yield from _guessed(position, address)
-                yield Function(address, end, names.get(address, ""))
-                position = end
-        yield from _guessed(position, high)
+def _sections(stream: BinaryIO, elf: ElfObject) -> Iterator[Span]:
+    """Yield the executable sections as far as the file holds them, and `CODE_LIMIT` of them at most."""
+    end, left = stream.seek(0, io.SEEK_END), CODE_LIMIT
+    for span in elf.code:
+        size = min(span.size, end - span.offset, left)
+        if size > 0:
+            left -= size
+            yield Span(span.offset, size, span.address)
 
 
-def _guessed(start: int, end: int) -> Iterator[Function]:
-    if end - start >= _PADDING:
-        yield Function(start, end, guessed=True)
-
-
-def _unwind_ranges(stream: BinaryIO, elf: ElfObject) -> Iterator[tuple[int, int]]:
-    """Yield address and size of each function in ``.eh_frame`` by the binary search table beside it.
-
-    LSB Core, ".eh_frame_hdr"; only the encodings that GCC, LLVM and the GNU linkers write (pcrel and datarel sdata4).
-    """
-    header_span, frame_span = elf.sections.get(".eh_frame_hdr"), elf.sections.get(".eh_frame")
-    if header_span is None or frame_span is None:
-        return
-    header = read_span(stream, header_span, _TABLE_LIMIT)
-    frames = read_span(stream, frame_span, _TABLE_LIMIT)
-    if len(header) < 12 or header[0] != 1 or header[2] != 0x03 or header[3] != 0x3B:
-        return
-    (number,) = struct.unpack_from("<I", header, 8)
-    table = header[12 : 12 + number * 8]
-    for start, frame in struct.iter_unpack("<ii", table[: len(table) // 8 * 8]):
-        place = header_span.address + frame - frame_span.address + 12  # length, CIE pointer, pc_begin; then pc_range
-        if 12 <= place <= len(frames) - 4:
-            (size,) = struct.unpack_from("<I", frames, place)
-            yield header_span.address + start, size
+def _ifuncs(symbols: Iterable[Symbol]) -> Iterator[int]:
+    return (symbol.address for symbol in symbols if symbol.is_ifunc and symbol.section)
 
 
 def _relocations(
-    stream: BinaryIO, elf: ElfObject, dynamic: list[Symbol]
+    stream: BinaryIO, elf: ElfObject, dynamic: SymbolTable
 ) -> tuple[dict[int, int], set[int], dict[int, str]]:
     """Return pointers by address, IFUNC resolvers, and imported names by slot."""
-    slots: dict[int, int] = {}
+    pointers: dict[int, int] = {}
     resolvers: set[int] = set()
     imports: dict[int, str] = {}
-    table = _symbol_places(stream, elf)
     for name in (".rela.dyn", ".rela.plt"):
         raw = read_span(stream, elf.sections.get(name, Span(0, 0, 0)), _TABLE_LIMIT)
         for address, info, addend in struct.iter_unpack("<QQq", raw[: len(raw) // 24 * 24]):
-            kind, symbol = info & 0xFFFFFFFF, info >> 32
+            kind, number = info & 0xFFFFFFFF, info >> 32
             if kind == _RELATIVE.get(elf.family):
-                slots[address] = addend
+                pointers[address] = addend
             elif kind == _IRELATIVE.get(elf.family):
                 resolvers.add(addend)
-            elif symbol and symbol < len(table):
-                value, text, section = table[symbol]
-                if section:
-                    slots[address] = value + max(addend, 0)
+            elif 0 < number < len(dynamic):
+                symbol = dynamic.at(number)
+                if symbol.section:
+                    pointers[address] = symbol.address + max(addend, 0)
                 else:
-                    imports[address] = text
-    return slots, resolvers, imports
-
-
-def _symbol_places(stream: BinaryIO, elf: ElfObject) -> list[tuple[int, str, int]]:
-    """Return value, name and section of every dynamic symbol by its number."""
-    if ".dynsym" not in elf.sections or ".dynstr" not in elf.sections:
-        return []
-    names = read_span(stream, elf.sections[".dynstr"], _TABLE_LIMIT)
-    raw = read_span(stream, elf.sections[".dynsym"], _TABLE_LIMIT)
-    return [
-        (value, names[name : names.find(b"\0", name)][:4096].decode("utf-8", "replace"), section)
-        for name, _, _, section, value, _ in struct.iter_unpack("<IBBHQQ", raw[: len(raw) // 24 * 24])
-    ]
+                    imports[address] = dynamic.name(symbol.name)
+    return {place: target for place, target in pointers.items() if 0 <= target < 1 << 64}, resolvers, imports
 
 
 def _words(stream: BinaryIO, elf: ElfObject) -> Iterator[tuple[int, int]]:
@@ -241,9 +219,9 @@ def _words(stream: BinaryIO, elf: ElfObject) -> Iterator[tuple[int, int]]:
                 yield span.address + number * 8, word
 
 
-def _pointers_in(elf: ElfObject, slots: Mapping[int, int], names: tuple[str, ...]) -> Iterator[int]:
+def _pointers_in(elf: ElfObject, pointers: Mapping[int, int], names: tuple[str, ...]) -> Iterator[int]:
     spans = [elf.sections[name] for name in names if name in elf.sections]
-    for address, target in slots.items():
+    for address, target in pointers.items():
         if any(span.address <= address < span.address + span.size for span in spans):
             yield target
 

@@ -10,7 +10,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from .code import Code, Function
+from .code import Code
+from .functions import Function
+from .references import References
 
 #: Base of an address that stands for "somewhere in the loader's table of CPU features".
 FEATURE_TABLE = 1 << 60
@@ -36,25 +38,6 @@ class FunctionUse:
     features: Mapping[str, int] = field(default_factory=dict)
     asks: bool = False
     unknown: int = 0
-
-
-@dataclass
-class References:
-    """Where one function leads.
-
-    Attributes:
-        targets: of calls and jumps.
-        pointers: addresses that it takes.
-        accesses: data that it reads or writes.
-        returns: whether it comes back.
-        is_old: whether it uses vectors in an encoding that no compiler uses where AVX is there.
-    """
-
-    targets: set[int] = field(default_factory=set)
-    pointers: set[int] = field(default_factory=set)
-    accesses: set[int] = field(default_factory=set)
-    returns: bool = False
-    is_old: bool = False
 
 
 @dataclass
@@ -112,23 +95,15 @@ class Oracle:
 class FeatureCounter(Protocol):
     """What every family's module offers."""
 
-    def asks_for_features(self, code: Code) -> bool:
-        """Whether an instruction asks the CPU for its features."""
-
-    def count_features(self, code: Code, references: dict[int, References] | None = None) -> list[FunctionUse]:
-        """Return the functions that use a feature, ask for one, or hold an instruction that nobody knows.
-
-        Args:
-            code: of one object.
-            references: takes those of every function by its start, where given: one decoding serves both.
-        """
+    def count_features(self, code: Code) -> list[FunctionUse]:
+        """Return the functions that use a feature, ask for one, or hold an instruction that nobody knows."""
 
 
 class CheckFollower(Protocol):
-    """What a family's module offers if checks can be followed; ``data`` are the bytes of ``function``.
+    """What a family's module offers if checks can be followed; ``data`` are the bytes of ``function``."""
 
-    Its `FeatureCounter` then gives references, too.
-    """
+    def find_references(self, code: Code) -> References:
+        """Return where the functions lead."""
 
     def written_variables(self, code: Code, function: Function, data: bytes) -> Iterator[tuple[int, int]]:
         """Yield address and size of the variables that a function writes, or whose address it hands on."""

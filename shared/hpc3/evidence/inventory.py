@@ -179,7 +179,7 @@ def _libc(stream: BinaryIO, elf: ElfObject, path: str) -> tuple[str, str, int]:
     """Return name, version and file offset of the C library that this file is; empty strings where it is none."""
     if elf.soname == "libc.so.6":
         # glibc's banner, printed when libc.so.6 is run; gnu_get_libc_version() returns the number alone
-        text, offset = constant_string(stream, elf, read_symbols(stream, elf), "gnu_get_libc_version")
+        text, offset = constant_string(stream, elf, read_symbols(stream, elf).defined(), "gnu_get_libc_version")
         return "glibc", text if text[:1].isdigit() else "", offset
     if posixpath.basename(path).startswith("ld-musl-"):
         return "musl", "", 0

@@ -1,24 +1,18 @@
-"""The instruction sets that the code of a tree uses, file by file, put together.
-
-Objects are independent: with several jobs they are analysed by processes, a bounded number of them at a time, so that
-memory stays bounded too.
-"""
+"""The instruction sets that the code of one object uses, and those of several objects put together."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+import heapq
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from types import TracebackType
 from typing import BinaryIO
 
-from hpc3.facts import Evidence, Unknown
-from hpc3.observed import CpuUse, FeatureUse, Skipped
+from hpc3.facts import Evidence
+from hpc3.observed import CpuUse, FeatureUse
 
 from .code import CODE_LIMIT, Code, read_code
 from .elf import ElfObject
+from .functions import Function
 from .instruction_set import CheckFollower, FeatureCounter, FunctionUse
 
 #: Families whose code is disassembled.
@@ -42,17 +36,21 @@ class ObjectUse:
     trouble: str = ""
 
 
-def analyse(code: Code) -> ObjectUse:
-    """Return what the code of one object uses; whatever its bytes do to the analysis becomes ``trouble``."""
+def analyse(stream: BinaryIO, elf: ElfObject, path: str) -> ObjectUse:
+    """Return what the code of an ELF file uses; whatever its bytes do to the analysis becomes ``trouble``."""
+    try:
+        return analyse_code(read_code(stream, elf, path))
+    except (ValueError, OverflowError, IndexError, KeyError, RecursionError) as error:
+        trouble = f"not analysed: {type(error).__name__} {error}"
+        return ObjectUse(path, elf.family, sum(span.size for span in elf.code), trouble=trouble)
+
+
+def analyse_code(code: Code) -> ObjectUse:
+    """Return what code uses."""
     from .dispatch import classify
 
     counter, follower = _instruction_set(code.family)
-    try:
-        found, uses = classify(code, counter, follower)
-    except (ValueError, OverflowError, IndexError, KeyError, RecursionError) as error:
-        return ObjectUse(
-            code.path, code.family, code.code_bytes(), trouble=f"not analysed: {type(error).__name__} {error}"
-        )
+    found, uses = classify(code, counter, follower)
     return ObjectUse(
         code.path,
         code.family,
@@ -83,87 +81,10 @@ def _trouble(code: Code, uses: Iterable[FunctionUse]) -> str:
     """Return what of the code was not understood; an instruction that nobody knows may need anything."""
     unknown = [use for use in uses if use.unknown]
     if unknown:
-        place = f"0x{code.file_offset(unknown[0].function.start):x} ({unknown[0].function.label})"
+        first = unknown[0].function
+        place = f"0x{code.text.file_offset(first.start):x} ({code.functions.label(first.number)})"
         return f"{sum(use.unknown for use in unknown)} instructions are not known to the decoder, first in {place}"
     return f"code beyond {CODE_LIMIT >> 20} MiB was not decoded" if code.truncated else ""
-
-
-class Disassembly:
-    """Takes ELF files as the walk meets them and analyses their code in the background.
-
-    A context manager: leaving it ends the processes.
-    """
-
-    def __init__(self, jobs: int = 0, progress: Callable[[int], None] | None = None) -> None:
-        self._jobs = jobs or len(os.sched_getaffinity(0))
-        self._pool = ProcessPoolExecutor(self._jobs) if self._jobs > 1 else None
-        self._running: list[tuple[Code, Future[ObjectUse]]] = []
-        self._done: list[ObjectUse] = []
-        self._families: set[str] = set()
-        self._progress = progress
-        self._code_bytes = 0
-
-    def __enter__(self) -> Disassembly:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._pool is not None:
-            self._pool.shutdown(cancel_futures=True)
-
-    def visit(self, stream: BinaryIO, elf: ElfObject, path: str) -> None:
-        """Take one ELF file; returns once a process is free for it."""
-        if elf.kind not in ("executable", "library"):
-            return
-        self._families.add(elf.family)
-        if elf.family not in FAMILIES:
-            return
-        code = read_code(stream, elf, path)
-        if self._pool is None:
-            self._take(analyse(code))
-            return
-        while len(self._running) >= 2 * self._jobs:
-            self._await_oldest()
-        try:
-            self._running.append((code, self._pool.submit(analyse, code)))
-        except BrokenProcessPool:
-            self._take(_lost(code))
-
-    def result(self) -> tuple[CpuUse | Unknown, tuple[Skipped, ...]]:
-        """Wait for the rest and return what all of the code uses, and what was not analysed."""
-        while self._running:
-            self._await_oldest()
-        skipped = [Skipped(f"/{use.path}", use.trouble) for use in self._done if use.trouble]
-        by_family: dict[str, list[ObjectUse]] = {}
-        for use in sorted(self._done, key=lambda use: use.family):
-            by_family.setdefault(use.family, []).append(use)
-        if not by_family:
-            foreign = ", ".join(sorted(self._families))
-            return Unknown(f"code for {foreign} is not disassembled" if foreign else "there is no code"), ()
-        # what else lies in an image (a cross compiler's libraries) does not run there
-        main = max(by_family, key=lambda family: sum(use.code_bytes for use in by_family[family]))
-        for family, uses in by_family.items():
-            if family != main:
-                skipped.append(Skipped(f"/{uses[0].path}", f"is {family} code, beside that for {main}: not compared"))
-        return merge(main, by_family[main]), tuple(skipped)
-
-    def _await_oldest(self) -> None:
-        code, future = self._running.pop(0)
-        try:
-            self._take(future.result())
-        except BrokenProcessPool:
-            self._take(_lost(code))
-
-    def _take(self, use: ObjectUse) -> None:
-        self._done.append(use)
-        self._code_bytes += use.code_bytes
-        if self._progress is not None:
-            self._progress(self._code_bytes)
-
-
-def _lost(code: Code) -> ObjectUse:
-    return ObjectUse(code.path, code.family, 0, trouble="not analysed: the process died, perhaps for want of memory")
 
 
 def merge(family: str, uses: Iterable[ObjectUse]) -> CpuUse:
@@ -199,17 +120,19 @@ def _merged(uses: Iterable[tuple[str, Places]]) -> dict[str, FeatureUse]:
     }
 
 
-def _places(code: Code, functions: Iterable[tuple[object, Mapping[str, int]]]) -> Places:
+def _places(code: Code, functions: Iterable[tuple[Function, Mapping[str, int]]]) -> Places:
     """Return the features by name, each with its instructions and the functions that use it most."""
-    found: dict[str, list[tuple[int, int, str]]] = {}
+    found: dict[str, list[tuple[int, Function]]] = {}
     for function, features in functions:
-        start, label = getattr(function, "start", 0), getattr(function, "label", "")
         for feature, number in features.items():
-            found.setdefault(feature, []).append((-number, start, label))
+            found.setdefault(feature, []).append((-number, function))
     return {
         feature: (
-            -sum(number for number, _, _ in places),
-            tuple((code.file_offset(start), label) for _, start, label in sorted(places)[:_EXAMPLES]),
+            -sum(number for number, _ in places),
+            tuple(
+                (code.text.file_offset(function.start), code.functions.label(function.number))
+                for _, function in heapq.nsmallest(_EXAMPLES, places)
+            ),
         )
         for feature, places in sorted(found.items())
     }

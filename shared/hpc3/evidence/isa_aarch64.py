@@ -19,15 +19,17 @@ from .aarch64_words import (
     page_address,
     register_branch,
 )
-from .code import Code, Function
-from .instruction_set import STRUCTURE, FunctionUse, References, bodies
-from .words import WordSet, any_word_asks, count_words, features_of_words, words_of
+from .code import Code
+from .functions import Function
+from .instruction_set import STRUCTURE, FunctionUse, bodies
+from .references import Leads, References
+from .words import WordSet, count_words, features_of_words, words_of
 
 __all__ = [
     "absent_path",
-    "asks_for_features",
     "count_features",
     "features_among",
+    "find_references",
     "stub_slot",
     "written_variables",
 ]
@@ -40,25 +42,22 @@ _PLAIN = frozenset(
     b"\x0a\x0b\x18\x1c\x28\x29\x2a\x2b\x2c\x2d\x39\x3d\x4a\x4b\x58\x5c\x6a\x6b\x6c\x6d\x79\x7d"
     b"\x8a\x8b\x98\x9c\xa8\xa9\xaa\xab\xac\xad\xb9\xbd\xca\xcb\xd8\xea\xeb\xf9\xfd"
 )
+_ALL = (1 << 64) - 1
 _REGISTER_FIELDS = 0x3FF  # Rn, Rd
 _IDENTITY = 0xD5380000  # MRS of an identification register
 
 
-def asks_for_features(code: Code) -> bool:
-    """Whether an instruction asks the CPU for its features."""
-    return any_word_asks(code, _words())
-
-
-def count_features(code: Code, references: dict[int, References] | None = None) -> list[FunctionUse]:
-    """Return the functions that use a feature beyond Armv8.0-A, ask for one, or hold an unknown instruction.
-
-    Args:
-        code: of one object.
-        references: takes those of every function by its start, where given.
-    """
-    if references is not None:
-        references.update((function.start, _follow(function, data)) for function, data in bodies(code))
+def count_features(code: Code) -> list[FunctionUse]:
+    """Return the functions that use a feature beyond Armv8.0-A, ask for one, or hold an unknown instruction."""
     return count_words(code, _words())
+
+
+def find_references(code: Code) -> References:
+    """Return where the functions lead."""
+    references = References()
+    for function, data in bodies(code):
+        references.append(_follow(function, data))
+    return references
 
 
 def features_among(function: Function, data: bytes, addresses: set[int]) -> dict[str, int]:
@@ -67,18 +66,18 @@ def features_among(function: Function, data: bytes, addresses: set[int]) -> dict
     return features_of_words(among, _words())
 
 
-def _follow(function: Function, data: bytes) -> References:
+def _follow(function: Function, data: bytes) -> Leads:
     """Return where a function's instructions lead outside of itself."""
-    found = References(returns=not data)
+    found = Leads(returns=not data)
     for word, target, made, accessed in _addresses(function, data):
         if made:
-            found.pointers.add(made)
+            found.pointers.add(made & _ALL)
         elif accessed:
-            found.accesses.add(accessed)
+            found.accesses.add(accessed & _ALL)
         elif not target:
             found.returns |= register_branch(word) in (RET, BR)
         elif not function.start <= target < function.end:
-            found.targets.add(target)
+            found.targets.add(target & _ALL)
             found.returns |= not is_call(word)  # a call in tail position
     return found
 

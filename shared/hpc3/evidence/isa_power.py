@@ -13,8 +13,8 @@ from functools import cache
 import capstone
 
 from .code import Code
-from .instruction_set import FunctionUse, References
-from .words import WordSet, any_word_asks, count_words, signed
+from .instruction_set import FunctionUse
+from .words import WordSet, count_words, signed
 
 #: Primary opcodes with instructions beyond Power ISA 2.07: prefixes, vectors, VSX and floats, loads and stores of them,
 #: and arithmetic in the extended forms. Every other one has had the same instructions all along (Power ISA 3.1B,
@@ -30,16 +30,8 @@ _LWZ, _LD = 32, 58  # primary opcodes
 _HWCAPS = range(-28776, -28760)
 
 
-def asks_for_features(code: Code) -> bool:
-    """Whether an instruction asks for the CPU's features."""
-    return any_word_asks(code, _words())
-
-
-def count_features(code: Code, references: dict[int, References] | None = None) -> list[FunctionUse]:
-    """Return the functions that use a feature beyond Power ISA 2.07, ask for one, or hold an unknown instruction.
-
-    References are not collected.
-    """
+def count_features(code: Code) -> list[FunctionUse]:
+    """Return the functions that use a feature beyond Power ISA 2.07, ask for one, or hold an unknown instruction."""
     return count_words(code, _words())
 
 

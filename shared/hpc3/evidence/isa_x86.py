@@ -1,7 +1,8 @@
 """Which CPU features x86-64 code uses, function by function, decoded with iced-x86.
 
-Instructions of interest are counted; only for objects with signs of run-time dispatch calls, pointers and variables
-are collected, too, which takes twice the time.
+Instructions of interest are counted; only where some are found in an object with signs of run-time dispatch it is
+decoded once more for calls, pointers and variables, which takes longer. Nearly all of the time is spent in these two
+loops.
 """
 
 from __future__ import annotations
@@ -11,11 +12,14 @@ from functools import cache
 
 import iced_x86 as iced
 
-from .code import Code, Function
-from .instruction_set import STRUCTURE, FunctionUse, References, bodies
-from .x86_absent_path import absent_path, data_address
+from .code import Code
+from .functions import Function
+from .instruction_set import STRUCTURE, FunctionUse, bodies
+from .references import Leads, References
+from .x86_absent_path import absent_path
+from .x86_effects import data_address
 
-__all__ = ["absent_path", "asks_for_features", "count_features", "features_among", "stub_slot", "written_variables"]
+__all__ = ["absent_path", "count_features", "features_among", "find_references", "stub_slot", "written_variables"]
 
 #: iced's CPUID feature to archspec's name. Left out: what runs as an older instruction and traps nowhere (CET_IBT,
 #: CET_SS, MULTIBYTENOP, PREFETCHW, PAUSE, MPX, CLDEMOTE, XTEST), what only the loader and dispatchers use after asking
@@ -83,101 +87,89 @@ FEATURES: Mapping[str, str] = {
 _HARMLESS_MNEMONICS = ("TZCNT",)
 
 #: What an instruction is looked at for: to be counted, or for where it leads.
-_USES, _BROKEN, _ASKS, _BRANCHES, _LEAVES, _OPERANDS, _OLD = 1, 2, 4, 8, 16, 32, 64
+_USES, _BROKEN, _ASKS = 1, 2, 3
+_OPERANDS, _BRANCHES, _LEAVES, _OLD, _TAKES = 1, 2, 4, 8, 16
 #: Vectors without VEX: code compiled for AVX has none.
 _OLD_FEATURES = frozenset((iced.CpuidFeature.SSE, iced.CpuidFeature.SSE2))
-_COUNTED = _USES | _BROKEN | _ASKS
 _MANY = 16
 _STUB_SIZE = 16
-_CPUID, _XGETBV = b"\x0f\xa2", b"\x0f\x01\xd0"
 
 
-def asks_for_features(code: Code) -> bool:
-    """Whether an instruction asks the CPU for its features: only functions with its bytes are decoded."""
-    table = _interest()
-    for function, data in bodies(code):
-        if _CPUID in data or _XGETBV in data:
-            kinds = {table[instruction.code] for instruction in iced.Decoder(64, data, ip=function.start)}
-            if _ASKS in kinds and _BROKEN not in kinds:
-                return True
-    return False
-
-
-def count_features(code: Code, references: dict[int, References] | None = None) -> list[FunctionUse]:
+def count_features(code: Code) -> list[FunctionUse]:
     """Return the functions that use a feature beyond the baseline, or ask the CPU for its features.
 
     A function with an invalid instruction is data, or damaged: it is no evidence and left out. In what is only guessed
     to be a function data may lie beside code: there a few instructions are no evidence, many are.
-
-    Args:
-        code: of one object.
-        references: takes those of every function by its start, where given: one decoding serves both.
     """
     table = _interest()
     found = []
     for function, data in bodies(code):
-        if references is None:
-            counts = _count(function, data)
-        else:
-            counts, references[function.start] = _count_and_follow(code, function, data)
-        if not counts:
-            continue
-        interest = {table[opcode] for opcode in counts}
-        is_broken = _BROKEN in interest
-        if is_broken and not function.guessed:
-            continue
-        least = _MANY if is_broken else 1
-        uses = {opcode: number for opcode, number in counts.items() if table[opcode] == _USES and number >= least}
-        asks = _ASKS in interest and not is_broken
-        if uses or asks:
-            found.append(FunctionUse(function, _by_feature(uses), asks))
-    return found
+        counts: dict[int, int] = {}
+        for instruction in iced.Decoder(64, data, ip=function.start):
+            opcode = instruction.code
+            if table[opcode]:
+                counts[opcode] = counts.get(opcode, 0) + 1
+        if counts:
+            found.append(_use(function, counts))
+    return [use for use in found if use.features or use.asks]
 
 
-def _count(function: Function, data: bytes) -> dict[int, int]:
-    """Return how often each of iced's codes of interest is in a function."""
+def _use(function: Function, counts: Mapping[int, int]) -> FunctionUse:
+    """Return what a function does whose instructions of interest were counted by iced's code."""
     table = _interest()
-    counts: dict[int, int] = {}
-    for instruction in iced.Decoder(64, data, ip=function.start):
-        opcode = instruction.code
-        if table[opcode]:
-            counts[opcode] = counts.get(opcode, 0) + 1
-    return counts
+    interest = {table[opcode] for opcode in counts}
+    is_broken = _BROKEN in interest
+    if is_broken and not function.guessed:
+        return FunctionUse(function)
+    least = _MANY if is_broken else 1
+    uses = {opcode: number for opcode, number in counts.items() if table[opcode] == _USES and number >= least}
+    return FunctionUse(function, _by_feature(uses), _ASKS in interest and not is_broken)
 
 
-def _count_and_follow(code: Code, function: Function, data: bytes) -> tuple[dict[int, int], References]:
-    """Return what `_count` does, and where the function's instructions lead outside of itself."""
-    counts: dict[int, int] = {}
-    found = References(returns=not data)
-    low, high = function.start, function.end
-    table = _interest_and_leads()
+def find_references(code: Code) -> References:
+    """Return where the functions lead."""
+    references = References()
+    for function, data in bodies(code):
+        references.append(_follow(code, function, data))
+    return references
+
+
+def _follow(code: Code, function: Function, data: bytes) -> Leads:
+    """Return where a function's instructions lead outside of itself; what is frequent is asked first."""
+    found = Leads(returns=not data)
+    accesses = found.accesses
+    low, high, quick = function.start, function.end, 0 if code.position_dependent else _OPERANDS
+    table = _leads()
     for instruction in iced.Decoder(64, data, ip=low):
-        opcode = instruction.code
-        kind = table[opcode]
-        if not kind:
-            continue
-        if kind & _COUNTED:
-            counts[opcode] = counts.get(opcode, 0) + 1
-        if kind & _BRANCHES:
+        kind = table[instruction.code]
+        if kind <= quick:
+            if kind and instruction.is_ip_rel_memory_operand:
+                accesses.add(instruction.ip_rel_memory_address)
+        elif kind == _BRANCHES:
             target = instruction.near_branch_target
             if not low <= target < high:
                 found.targets.add(target)
                 found.returns |= instruction.flow_control != iced.FlowControl.CALL  # a call in tail position
-        elif kind & _OPERANDS and instruction.is_ip_rel_memory_operand:
-            places = found.pointers if instruction.mnemonic == iced.Mnemonic.LEA else found.accesses
-            places.add(instruction.ip_rel_memory_address)
-        elif code.position_dependent:
-            _follow_fixed(code, instruction, found)
-        if kind & _LEAVES:
-            found.returns = True
-        elif kind & _OLD:
-            found.is_old = True
-    return counts, found
+        else:
+            _take(code, instruction, kind, found)
+    return found
 
 
-def _follow_fixed(code: Code, instruction: iced.Instruction, found: References) -> None:
+def _take(code: Code, instruction: iced.Instruction, kind: int, found: Leads) -> None:
+    """Add what is less frequent: addresses taken, ways out, vectors, everything in position-dependent programs."""
+    if instruction.is_ip_rel_memory_operand:
+        (found.pointers if kind & _TAKES else found.accesses).add(instruction.ip_rel_memory_address)
+    elif code.position_dependent:
+        _follow_fixed(code, instruction, found)
+    if kind & _LEAVES:
+        found.returns = True
+    elif kind & _OLD:
+        found.is_old = True
+
+
+def _follow_fixed(code: Code, instruction: iced.Instruction, found: Leads) -> None:
     """Add the fixed addresses that an instruction of a position-dependent program names."""
-    address = data_address(code, instruction)
+    address = data_address(instruction, is_fixed=code.position_dependent)
     if not address:
         found.pointers.update(_immediates(instruction))
     elif instruction.mnemonic == iced.Mnemonic.LEA:
@@ -190,7 +182,7 @@ def written_variables(code: Code, function: Function, data: bytes) -> Iterator[t
     """Yield address and size of the variables that a function writes, or whose address it hands on."""
     info = iced.InstructionInfoFactory()
     for instruction in iced.Decoder(64, data, ip=function.start):
-        address = data_address(code, instruction)
+        address = data_address(instruction, is_fixed=code.position_dependent)
         if not address:
             continue
         if instruction.mnemonic == iced.Mnemonic.LEA:
@@ -206,7 +198,7 @@ def stub_slot(code: Code, address: int, data: bytes) -> int:
     """Return the slot that the PLT entry ``data`` at an address jumps through; 0 where it is none."""
     for instruction in iced.Decoder(64, data[:_STUB_SIZE], ip=address):
         if instruction.mnemonic == iced.Mnemonic.JMP:
-            return data_address(code, instruction)
+            return data_address(instruction, is_fixed=code.position_dependent)
         if instruction.mnemonic != iced.Mnemonic.ENDBR64:
             return 0
     return 0
@@ -243,6 +235,7 @@ def _features_of(opcode: int) -> tuple[str, ...]:
 
 @cache
 def _interest() -> list[int]:
+    """Return, by iced's code, what an instruction is counted for."""
     codes = [value for name, value in vars(iced.Code).items() if isinstance(value, int) and not name.startswith("_")]
     table = [0] * (max(codes) + 1)
     for opcode in codes:
@@ -254,22 +247,25 @@ def _interest() -> list[int]:
 
 
 @cache
-def _interest_and_leads() -> list[int]:
-    """Return, by iced's code, what `_interest` does and what an instruction may lead by.
+def _leads() -> list[int]:
+    """Return, by iced's code, what an instruction may lead by.
 
     That is a near branch, a way out, an operand in memory, or a number that may be an address.
     """
     names = {value: name for name, value in vars(iced.OpCodeOperandKind).items() if isinstance(value, int)}
-    table = list(_interest())
+    table = [0] * len(_interest())
     for opcode in range(len(table)):
         instruction = iced.Instruction()
         instruction.code = opcode  # type: ignore[assignment]  # iced's enums are plain numbers at run time
         kinds = [names[kind] for kind in iced.OpCodeInfo(opcode).op_kinds()]  # type: ignore[arg-type]
         if any(kind.startswith("BR64_") for kind in kinds):
-            table[opcode] |= _BRANCHES
-        elif any("MEM" in kind or kind in ("IMM32", "IMM32SEX64", "IMM64") for kind in kinds):
-            table[opcode] |= _OPERANDS
-        if instruction.flow_control in (iced.FlowControl.RETURN, iced.FlowControl.INDIRECT_BRANCH):
+            table[opcode] = _BRANCHES
+            continue
+        if any("MEM" in kind or kind in ("IMM32", "IMM32SEX64", "IMM64") for kind in kinds):
+            table[opcode] = _OPERANDS
+        if instruction.mnemonic == iced.Mnemonic.LEA:
+            table[opcode] |= _TAKES
+        elif instruction.flow_control in (iced.FlowControl.RETURN, iced.FlowControl.INDIRECT_BRANCH):
             table[opcode] |= _LEAVES
         elif instruction.encoding == iced.EncodingKind.LEGACY and _OLD_FEATURES.intersection(
             instruction.cpuid_features()

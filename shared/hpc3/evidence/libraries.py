@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -55,13 +55,12 @@ def recognise_library(stream: BinaryIO, elf: ElfObject, path: str) -> Library | 
     candidates = [row for row in rows("libraries") if re.fullmatch(row["sonames"], elf.soname)]
     if not candidates:
         return None
-    symbols = [s for s in read_symbols(stream, elf) if s.section]
-    exported = {s.name for s in symbols}
+    exported = read_symbols(stream, elf).defined()
     rodata = _rodata(stream, elf)
     for row in candidates:
         proof = _proof(row, exported, rodata)
         if proof:
-            return _library(stream, elf, path, row, symbols, rodata, proof)
+            return _library(stream, elf, path, row, exported, rodata, proof)
     return None
 
 
@@ -83,14 +82,14 @@ def _library(
     elf: ElfObject,
     path: str,
     row: Row,
-    symbols: Collection[Symbol],
+    exported: Mapping[str, Symbol],
     rodata: bytes,
     proof: str,
 ) -> Library:
-    version, where = _version(stream, elf, path, row, symbols, rodata)
+    version, where = _version(stream, elf, path, row, exported, rodata)
     abi = ""
     for name in row["abi_symbols"]:
-        abi = abi or _abi_suffix(constant_string(stream, elf, symbols, name)[0])
+        abi = abi or _abi_suffix(constant_string(stream, elf, exported, name)[0])
     return Library(
         component=row["component"],
         role=row["role"],
@@ -112,11 +111,11 @@ def _proof(row: Row, exported: Collection[str], rodata: bytes) -> str:
 
 
 def _version(
-    stream: BinaryIO, elf: ElfObject, path: str, row: Row, symbols: Collection[Symbol], rodata: bytes
+    stream: BinaryIO, elf: ElfObject, path: str, row: Row, exported: Mapping[str, Symbol], rodata: bytes
 ) -> tuple[str, Evidence | None]:
     if row["version_in"] == "symbol":
         for name in row["version_symbols"]:
-            text, offset = constant_string(stream, elf, symbols, name)
+            text, offset = constant_string(stream, elf, exported, name)
             found = _VERSION.search(text)
             if found:
                 return found.group(), Evidence(f"/{path}", f"0x{offset:x}", name)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from hpc3.facts import Evidence, Unknown
 from hpc3.observed import NOT_DISASSEMBLED, CpuUse, Observed, Package, Skipped
 
+from .disassembly import Disassembly
 from .gpu import observe_gpu
 from .inventory import DEFAULT_PATH, Inventory, evidence_of, take_inventory
-from .isa import Disassembly
 from .mpi import observe_mpi
 from .system import observe_system
 from .tree import Tree

@@ -8,26 +8,29 @@ from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from .elf import ElfObject, Span, read_span
 
 _TABLE_LIMIT = 256 << 20
 _STRING_LIMIT = 4096
 
+_SYMBOL, _SYMBOL_SIZE = "<IBBHQQ", 24  # st_name, st_info, st_other, st_shndx, st_value, st_size
 _FUNCTION, _IFUNC = 2, 10  # STT_FUNC, STT_GNU_IFUNC
 
 # x86-64: [endbr64] lea rax, [rip + disp32]; ret. The whole body of a function that returns a constant string.
 _RETURNS_STRING = re.compile(rb"\A(?:\xf3\x0f\x1e\xfa)?\x48\x8d\x05(?P<displacement>....)\xc3", re.DOTALL)
 
 
-@dataclass(frozen=True)
-class Symbol:
-    """A defined or undefined name: its address and size, ``section`` 0 where it is undefined."""
+class Symbol(NamedTuple):
+    """A defined or undefined name: its address and size, ``section`` 0 where it is undefined.
 
-    name: str
+    ``name`` is the place of its text among the table's strings: there may be a million, and few are asked for.
+    """
+
+    name: int
     address: int
     size: int
     section: int
@@ -44,28 +47,56 @@ class Symbol:
         return self.kind == _IFUNC
 
 
-def read_symbols(stream: BinaryIO, elf: ElfObject, table: str = ".dynsym") -> list[Symbol]:
-    """Return the symbols of ``.dynsym`` or ``.symtab``; a table that is not there has none.
+@dataclass(frozen=True)
+class SymbolTable:
+    """The symbols of ``.dynsym`` or ``.symtab``, as the file has them; a table that is not there has none."""
+
+    entries: bytes = b""
+    strings: bytes = b""
+
+    def __iter__(self) -> Iterator[Symbol]:
+        for name, info, _, section, address, size in struct.iter_unpack(_SYMBOL, self.entries):
+            if 0 < name < len(self.strings):
+                yield Symbol(name, address, size, section, info & 15)
+
+    def __len__(self) -> int:
+        return len(self.entries) // _SYMBOL_SIZE
+
+    def defined(self) -> dict[str, Symbol]:
+        """Return the symbols that lie in this file by their names, the first of each name."""
+        found: dict[str, Symbol] = {}
+        for symbol in self:
+            if symbol.section:
+                found.setdefault(self.name(symbol.name), symbol)
+        return found
+
+    def name(self, place: int) -> str:
+        """Return the text at a place among the strings; empty where none ends within `_STRING_LIMIT` bytes."""
+        end = self.strings.find(b"\0", place, place + _STRING_LIMIT)
+        return self.strings[place:end].decode("utf-8", "replace") if end >= 0 else ""
+
+    def at(self, number: int) -> Symbol:
+        """Return one symbol by its number; relocations refer to symbols so."""
+        name, info, _, section, address, size = struct.unpack_from(_SYMBOL, self.entries, number * _SYMBOL_SIZE)
+        return Symbol(name, address, size, section, info & 15)
+
+
+def read_symbols(stream: BinaryIO, elf: ElfObject, table: str = ".dynsym") -> SymbolTable:
+    """Return the symbols of ``.dynsym`` or ``.symtab``.
 
     Only 64-bit little-endian files are read, which are all that the project's targets have.
     """
     spans = elf.sections
     strings = ".dynstr" if table == ".dynsym" else ".strtab"
     if table not in spans or strings not in spans:
-        return []
-    names = read_span(stream, spans[strings], _TABLE_LIMIT)
+        return SymbolTable()
     raw = read_span(stream, spans[table], _TABLE_LIMIT)
-    found = []
-    for name, info, _, section, address, size in struct.iter_unpack("<IBBHQQ", raw[: len(raw) // 24 * 24]):
-        end = names.find(b"\0", name, name + _STRING_LIMIT)
-        if 0 < name < end:
-            found.append(Symbol(names[name:end].decode("utf-8", "replace"), address, size, section, info & 15))
-    return found
+    return SymbolTable(raw[: len(raw) // _SYMBOL_SIZE * _SYMBOL_SIZE], read_span(stream, spans[strings], _TABLE_LIMIT))
 
 
-def constant_string(stream: BinaryIO, elf: ElfObject, symbols: Iterable[Symbol], name: str) -> tuple[str, int]:
+def constant_string(stream: BinaryIO, elf: ElfObject, symbols: Mapping[str, Symbol], name: str) -> tuple[str, int]:
     """Return the string that a data symbol holds or a function returns, and its file offset; ``("", 0)``: none."""
-    symbol = next((s for s in symbols if s.name == name and s.section), None)
+    symbol = symbols.get(name)
     if symbol is None:
         return "", 0
     address = symbol.address

@@ -18,13 +18,16 @@ from typing import Any
 
 from hpc3.tables import Row, rows
 
-from .code import Code, Function
+from .code import Code
+from .functions import Function
 from .instruction_set import FunctionUse, bodies
 
 #: In what may be data a few instructions are no evidence, many are.
 _MANY = 16
 #: What an unknown instruction is counted by.
 _UNKNOWN = ("?",)
+#: What an instruction that asks the CPU for its features is counted by, beside what it needs.
+_ASKS = "asks"
 
 
 @dataclass(frozen=True)
@@ -87,28 +90,33 @@ def words_of(data: bytes) -> array[int]:
     return words
 
 
-def any_word_asks(code: Code, known: WordSet) -> bool:
-    """Whether a word asks the CPU for its features."""
-    different = set().union(*(words_of(data) for _, data in code.sections))
-    return any(word >> 24 in known.asking and known.asks(word) for word in different)
-
-
 def count_words(code: Code, known: WordSet) -> list[FunctionUse]:
     """Return the functions that use a feature, ask for one, or hold a word that nobody knows."""
-    different = set().union(*(words_of(data) for _, data in code.sections))
-    needs = {word: known.features(word) for word in different if word >> 24 not in known.plain}
-    asking = {word for word in different if word >> 24 in known.asking and known.asks(word)}
-    wanted = {word for word, features in needs.items() if features} | asking
+    needs = _needs(code, known)
     found = []
     for function, data in bodies(code):
         words = words_of(data)
-        places = [place for place, word in enumerate(words) if word in wanted]
+        places = [place for place, word in enumerate(words) if word in needs]
         if places:
             idle = known.idle_places(words)
             used = [words[place] for place in places if place not in idle]
-            counts = Counter(feature for word in used for feature in needs.get(word, ()))
-            found.append(_use(function, counts, not asking.isdisjoint(used)))
+            counts = Counter(feature for word in used for feature in needs[word])
+            found.append(_use(function, counts))
     return [use for use in found if use.features or use.asks or use.unknown]
+
+
+def _needs(code: Code, known: WordSet) -> dict[int, tuple[str, ...]]:
+    """Return what each word of the code needs that needs anything, with ``_ASKS`` for one that asks for features."""
+    needs: dict[int, tuple[str, ...]] = {}
+    for piece in code.text.pieces():
+        for word in set(words_of(piece)):
+            top = word >> 24
+            features = () if top in known.plain else known.features(word)
+            if top in known.asking and known.asks(word):
+                features = (*features, _ASKS)
+            if features:
+                needs[word] = features
+    return needs
 
 
 def features_of_words(words: Iterable[int], known: WordSet) -> dict[str, int]:
@@ -117,8 +125,8 @@ def features_of_words(words: Iterable[int], known: WordSet) -> dict[str, int]:
     return {feature: number for feature, number in counts.items() if feature not in _UNKNOWN}
 
 
-def _use(function: Function, counts: Counter[str], asks: bool) -> FunctionUse:
-    unknown = counts.pop(_UNKNOWN[0], 0)
+def _use(function: Function, counts: Counter[str]) -> FunctionUse:
+    unknown, asks = counts.pop(_UNKNOWN[0], 0), counts.pop(_ASKS, 0) > 0
     least = _MANY if unknown else 1
     features = {feature: number for feature, number in counts.items() if number >= least}
     return FunctionUse(function, features, asks, 0 if function.guessed else unknown)

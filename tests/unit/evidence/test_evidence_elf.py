@@ -10,7 +10,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hpc3.evidence.code import read_code
 from hpc3.evidence.elf import BoundedReader, UnreadableElf, read_elf
 from hpc3.evidence.gpu_code import read_gpu_code
 from hpc3.evidence.isa import FAMILIES, analyse
@@ -110,7 +109,7 @@ def examine(data: bytes) -> None:
     static_mpi(stream, elf)
     read_gpu_code(stream, elf)
     if elf.family in FAMILIES:
-        analyse(read_code(stream, elf, "usr/lib/libmpi.so.12"))
+        analyse(stream, elf, "usr/lib/libmpi.so.12")
 
 
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])

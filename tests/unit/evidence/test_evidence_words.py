@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import struct
 from dataclasses import replace
 
@@ -10,8 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hpc3.evidence import isa_aarch64, isa_power
-from hpc3.evidence.code import Code, Function
-from hpc3.evidence.isa import analyse
+from hpc3.evidence.code import Code, Slots, Text
+from hpc3.evidence.elf import Span
+from hpc3.evidence.functions import Functions
+from hpc3.evidence.isa import analyse_code
+from hpc3.evidence.symbols import SymbolTable
 
 START = 0x10000
 RET, BLR = 0xD65F03C0, 0x4E800020
@@ -21,23 +25,21 @@ def code_of(family: str, words: list[int], *, resolver: bool = False, size: int 
     """Return code of one function, or of functions of so many words each."""
     data = struct.pack(f"<{len(words)}I", *words)
     step = size * 4 or len(data)
-    functions = tuple(
-        Function(START + place, min(START + place + step, START + len(data)), f"f{place}")
-        for place in range(0, len(data), step or 1)
-    )
+    functions = Functions(SymbolTable())
+    for place in range(0, len(data), step or 1):
+        functions.append(START + place, min(START + place + step, START + len(data)))
     return Code(
         path="usr/lib/libx.so",
         soname="libx.so",
         family=family,
         position_dependent=False,
-        sections=((START, data),),
+        text=Text(io.BytesIO(bytes(64) + data), (Span(64, len(data), START),)),
         functions=functions,
-        exports=frozenset(function.start for function in functions),
+        exports=frozenset(functions.starts),
         resolvers=frozenset({START} if resolver else ()),
-        slots={START + 0x100: START, START + 0x108: START + 8},
+        slots=Slots({START + 0x100: START, START + 0x108: START + 8}),
         imports={START + 0x110: "getauxval", START + 0x118: "_rtld_global_ro"},
         writable=((START + 0x1000, START + 0x2000),),
-        offsets={START: 64},
     )
 
 
@@ -116,7 +118,7 @@ def test_a_resolver_takes_the_way_without_features() -> None:
     ]  # tbnz x0, #22: the third function, else the second
     default, scalable = [0xB8E00041, RET, 0, 0, 0, 0, 0, 0], [0x04A10000, RET]
     code = replace(code_of("aarch64", choose + default + scalable, resolver=True, size=8), exports=frozenset())
-    use = analyse(code)
+    use = analyse_code(code)
     assert set(use.dispatched) == {"sve"}
     assert set(use.required) == {"atomics"}
 
@@ -138,6 +140,6 @@ INTERESTING = [
     st.integers(0, 9),
 )
 def test_any_words_are_analysed(family: str, words: list[int], resolver: bool, size: int) -> None:
-    use = analyse(code_of(family, words, resolver=resolver, size=size))
+    use = analyse_code(code_of(family, words, resolver=resolver, size=size))
     assert not use.trouble.startswith("not analysed"), use.trouble
     assert use.code_bytes == len(words) * 4

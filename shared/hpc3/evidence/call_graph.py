@@ -1,0 +1,117 @@
+"""What leads to what in one object: its functions, and the tables and linkage that lead on to functions.
+
+A *node* is a number: that of a function, or behind them that of a *place*, a pointer in data, a table of pointers or a
+PLT entry. A table of pointers reaches from the address that code names up to the next one that code names.
+"""
+
+from __future__ import annotations
+
+import bisect
+from array import array
+from collections.abc import Callable, Iterable, Sequence
+
+from .code import Code
+from .instruction_set import CheckFollower
+from .references import References, Rows
+
+_STUB_SIZE = 32
+
+
+class CallGraph:
+    """The nodes of one object and the edges that its instructions and pointers make.
+
+    Attributes:
+        calls: by function, what it calls or jumps to.
+        pointers: by function, the addresses that it takes.
+        accesses: by function, the data that it reads or writes.
+    """
+
+    def __init__(self, code: Code, references: References, follower: CheckFollower) -> None:
+        self._code = code
+        self._follower = follower
+        self._functions = len(code.functions)
+        self._stubs: dict[int, int] = {}
+        self._bases = _named_data(code, references)
+        self._nodes: dict[int, int] = {}
+        self._places: list[Sequence[int]] = [()]  # the first is where all go that lead nowhere
+        self._is_open = bytearray(1)  # whether a place's pointers are still addresses
+        self.calls = self._edges(references.targets)
+        self.pointers = self._edges(references.pointers)
+        self.accesses = self._edges(references.accesses)
+
+    def is_function(self, node: int) -> bool:
+        """Whether a node is a function, and its number the function's."""
+        return node < self._functions
+
+    def node(self, address: int) -> int:
+        """Return the node that an address leads to; an address inside of a function leads to that function."""
+        number = self._code.functions.number_at(address)
+        if number is not None and (address == self._code.functions.starts[number] or not self.stub_slot(address)):
+            return number
+        node = self._nodes.get(address)
+        return self._add_place(address) if node is None else node
+
+    def following(self, place: int) -> Sequence[int]:
+        """Return the nodes that the pointers of a place lead to."""
+        number = place - self._functions
+        if self._is_open[number]:
+            self._is_open[number] = False
+            self._places[number] = array("I", map(self.node, self._places[number]))
+        return self._places[number]
+
+    def reach(self, roots: Iterable[int], leads: Callable[[int], Iterable[int]]) -> bytearray:
+        """Return, by node, whether the roots lead there; ``leads`` gives the nodes that a function leads to."""
+        pending = list(roots)
+        known = bytearray(self._functions + len(self._places))
+        for node in pending:
+            known[node] = True
+        while pending:
+            node = pending.pop()
+            found = leads(node) if node < self._functions else self.following(node)
+            known.extend(bytes(self._functions + len(self._places) - len(known)))
+            for following in found:
+                if not known[following]:
+                    known[following] = True
+                    pending.append(following)
+        return known
+
+    def stub_slot(self, address: int) -> int:
+        """Return the slot that a PLT entry at an address jumps through; 0 where there is none."""
+        if address not in self._stubs:
+            data = self._code.text.at(address, _STUB_SIZE)
+            self._stubs[address] = self._follower.stub_slot(self._code, address, data) if data else 0
+        return self._stubs[address]
+
+    def name_called(self, address: int) -> str:
+        """Return the name of the function, here or elsewhere, that a call of an address reaches."""
+        number = self._code.functions.number_at(address)
+        if number is not None and address == self._code.functions.starts[number]:
+            name = self._code.functions.name(number)
+            if name:
+                return name
+        return self._code.imports.get(self.stub_slot(address) or address, "")
+
+    def _add_place(self, address: int) -> int:
+        slot = self.stub_slot(address) or address
+        following = bisect.bisect_right(self._bases, slot)
+        end = self._bases[following] if following < len(self._bases) else 0
+        pointers = self._code.slots.between(slot, max(end, slot + 8))
+        if not pointers:
+            return self._functions
+        node = self._nodes[address] = self._functions + len(self._places)
+        self._places.append(pointers)
+        self._is_open.append(True)
+        return node
+
+    def _edges(self, addresses: Rows) -> Rows:
+        nodes = dict.fromkeys(addresses.values, 0)
+        for address in nodes:
+            nodes[address] = self.node(address)
+        return addresses.mapped(nodes)
+
+
+def _named_data(code: Code, references: References) -> array[int]:
+    """Return every address that code or data names, sorted."""
+    named = set(code.slots.targets)
+    named.update(references.pointers.values, references.accesses.values)
+    return array("Q", sorted(named))

@@ -1,0 +1,148 @@
+"""The functions of one object: where they begin and end, and what they are called.
+
+Boundaries come from ``.eh_frame_hdr`` (there even in stripped files) and the symbol tables. What lies between them is a
+guessed function: code without either, or data, which decodes to nonsense.
+"""
+
+from __future__ import annotations
+
+import bisect
+import struct
+from array import array
+from collections.abc import Iterable, Iterator, Mapping
+from typing import BinaryIO, NamedTuple
+
+from .elf import ElfObject, read_span
+from .symbols import Symbol, SymbolTable
+
+_TABLE_LIMIT = 128 << 20
+_PADDING = 64  # functions are aligned to that at most
+
+
+class Function(NamedTuple):
+    """A run of code from ``start`` up to ``end``; ``number`` is its place among the functions of the code.
+
+    ``guessed``: neither unwind table nor symbols say that it is one.
+    """
+
+    start: int
+    end: int
+    number: int = 0
+    guessed: bool = False
+
+
+class Functions:
+    """The functions of one object, sorted, not overlapping: a sequence of `Function`.
+
+    Kept in arrays, and names where the file has them: a library has half a million.
+    """
+
+    def __init__(self, symbols: SymbolTable) -> None:
+        self.starts = array("Q")
+        self._ends = array("Q")
+        self._names = array("I")
+        self._guessed = bytearray()
+        self._symbols = symbols
+
+    def append(self, start: int, end: int, name: int = 0, *, guessed: bool = False) -> None:
+        """Add the next function; ``name`` is the place of its name in the symbol table's strings, 0 without one."""
+        self.starts.append(start)
+        self._ends.append(end)
+        self._names.append(name)
+        self._guessed.append(guessed)
+
+    def __len__(self) -> int:
+        return len(self.starts)
+
+    def __getitem__(self, number: int) -> Function:
+        return Function(self.starts[number], self._ends[number], number, bool(self._guessed[number]))
+
+    def __iter__(self) -> Iterator[Function]:
+        for number, (start, end, guessed) in enumerate(zip(self.starts, self._ends, self._guessed)):
+            yield Function(start, end, number, bool(guessed))
+
+    def number_at(self, address: int) -> int | None:
+        """Return the number of the function that an address lies in."""
+        number = bisect.bisect_right(self.starts, address) - 1
+        return number if number >= 0 and address < self._ends[number] else None
+
+    def name(self, number: int) -> str:
+        """Return a function's name; empty in a stripped file."""
+        place = self._names[number]
+        return self._symbols.name(place) if place else ""
+
+    def label(self, number: int) -> str:
+        """Return a function's name, or the address where there is none."""
+        return self.name(number) or f"0x{self.starts[number]:x}"
+
+    def names(self) -> Iterator[tuple[int, str]]:
+        """Yield number and name of each function that has a name."""
+        for number, place in enumerate(self._names):
+            if place:
+                yield number, self._symbols.name(place)
+
+
+def read_functions(
+    stream: BinaryIO, elf: ElfObject, symbols: SymbolTable, code: Iterable[tuple[int, int]]
+) -> Functions:
+    """Return the functions: from the unwind table, else the symbols; named where a symbol starts there.
+
+    Args:
+        stream: the file.
+        elf: what it states.
+        symbols: its fullest table.
+        code: the address ranges of its executable sections.
+    """
+    ranges = dict(_unwind_ranges(stream, elf))
+    names: dict[int, int] = {}
+    for symbol in symbols:
+        if symbol.is_function and symbol.section:
+            names[symbol.address] = _later(symbols, names.get(symbol.address, 0), symbol)
+            if symbol.size:
+                ranges.setdefault(symbol.address, symbol.size)
+    found = Functions(symbols)
+    for low, high in sorted(code):
+        _cut(found, low, high, ranges, names)
+    return found
+
+
+def _later(symbols: SymbolTable, name: int, symbol: Symbol) -> int:
+    """Return of the names of one function the one that sorts last: symbol tables have no order."""
+    if not name or symbols.name(symbol.name) > symbols.name(name):
+        return symbol.name
+    return name
+
+
+def _cut(found: Functions, low: int, high: int, ranges: Mapping[int, int], names: Mapping[int, int]) -> None:
+    """Add the functions of one section, and a guessed one for each gap that is more than padding."""
+    position = low
+    for address in sorted(a for a in ranges if low <= a < high):
+        end = address + ranges[address]
+        if position <= address < end <= high:
+            if address - position >= _PADDING:
+                found.append(position, address, guessed=True)
+            found.append(address, end, names.get(address, 0))
+            position = end
+    if high - position >= _PADDING:
+        found.append(position, high, guessed=True)
+
+
+def _unwind_ranges(stream: BinaryIO, elf: ElfObject) -> Iterator[tuple[int, int]]:
+    """Yield address and size of each function in ``.eh_frame`` by the binary search table beside it.
+
+    LSB Core, ".eh_frame_hdr"; only the encodings that GCC, LLVM and the GNU linkers write (pcrel and datarel sdata4).
+    """
+    header_span, frame_span = elf.sections.get(".eh_frame_hdr"), elf.sections.get(".eh_frame")
+    if header_span is None or frame_span is None:
+        return
+    header = read_span(stream, header_span, _TABLE_LIMIT)
+    frames = read_span(stream, frame_span, _TABLE_LIMIT)
+    if len(header) < 12 or header[0] != 1 or header[2] != 0x03 or header[3] != 0x3B:
+        return
+    (number,) = struct.unpack_from("<I", header, 8)
+    table = header[12 : 12 + number * 8]
+    for start, frame in struct.iter_unpack("<ii", table[: len(table) // 8 * 8]):
+        place = header_span.address + frame - frame_span.address + 12  # length, CIE pointer, pc_begin; then pc_range
+        if 12 <= place <= len(frames) - 4:
+            (size,) = struct.unpack_from("<I", frames, place)
+            yield header_span.address + start, size

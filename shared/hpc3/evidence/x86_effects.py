@@ -1,0 +1,319 @@
+"""What x86-64 instructions do to the few values that an absent path knows: registers, flags, addresses that leave.
+
+An instruction is looked at once and becomes an *effect*, a function that changes the `State`; paths execute it as
+often as they come by. A value that is not known is None.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import cache, lru_cache
+from typing import Any
+
+import iced_x86 as iced
+from iced_x86 import ConditionCode, Mnemonic, OpKind, Register, RegisterExt
+
+from .code import Code
+from .instruction_set import FEATURE_TABLE, AbsentPath, Oracle
+from .x86_semantics import ARITHMETIC, COMPARISONS, CONDITIONS, IMMEDIATES
+
+Effect = Callable[["State"], None]
+Reader = Callable[["State"], "int | None"]
+
+_MOVES = (Mnemonic.MOV, Mnemonic.MOVZX, Mnemonic.MOVSXD, Mnemonic.MOVSX)
+_ALL = (1 << 64) - 1
+
+
+class State:
+    """What is known at one moment of a path.
+
+    Attributes:
+        registers: by iced's number of the whole register.
+        flags: zero, carry and sign; None where they are not known.
+        tainted: whether anything known comes from the CPU's features.
+        dropped: what a CMOV did not choose; it may stay in a register and is no argument.
+        summed: registers that an addition made: a jump to one is a switch.
+        path: takes what leaves the function.
+    """
+
+    __slots__ = ("code", "dropped", "flags", "oracle", "path", "registers", "summed", "tainted")
+
+    def __init__(self, code: Code, oracle: Oracle) -> None:
+        self.code = code
+        self.oracle = oracle
+        self.path = AbsentPath()
+        self.registers: dict[int, int] = {}
+        self.flags: tuple[bool, bool, bool] | None = None
+        self.tainted = False
+        self.dropped: set[int] = set()
+        self.summed: set[int] = set()
+
+    def start(self, known: Mapping[int, int]) -> None:
+        """Begin a stretch of the path with these registers known."""
+        self.registers.clear()
+        self.registers.update(known)
+        self.summed.clear()
+        self.flags = None
+
+    def load(self, address: int) -> int | None:
+        """Return what lies at an address: nothing where CPU features do, else a pointer that the file holds."""
+        if address >= FEATURE_TABLE or self.oracle.is_variable(address):
+            self.tainted = True
+            return 0
+        return FEATURE_TABLE if self.oracle.is_table_slot(address) else self.code.slots.get(address)
+
+    def escape(self, register: int) -> None:
+        """Note that what a register holds leaves the function."""
+        value = self.registers.get(register)
+        if value and value not in self.dropped:
+            self.path.pointers.add(value)
+
+    def set(self, register: int, value: int | None) -> None:
+        """Put a value into a register."""
+        if self.summed:
+            self.summed.discard(register)
+        if value is None:
+            self.registers.pop(register, None)
+        else:
+            self.registers[register] = value
+
+
+@cache
+def full_register(register: Any) -> int:
+    """Return the whole register of which a register is a part."""
+    return int(RegisterExt.full_register(register))
+
+
+#: Only these ever hold a value.
+_GENERAL = frozenset(full_register(register) for register in range(Register.AL, Register.RIP))
+
+
+def data_address(instruction: iced.Instruction, *, is_fixed: bool) -> int:
+    """Return the fixed address that an instruction's memory operand names; 0 where it has none.
+
+    Args:
+        instruction: decoded at its address.
+        is_fixed: whether the program is linked to fixed addresses, so that a displacement may be one.
+    """
+    if instruction.is_ip_rel_memory_operand:
+        return int(instruction.ip_rel_memory_address)
+    if (
+        is_fixed
+        and instruction.memory_displ_size
+        and instruction.memory_base == Register.NONE
+        and OpKind.MEMORY in (instruction.op0_kind, instruction.op1_kind)
+    ):
+        return int(instruction.memory_displacement)
+    return 0
+
+
+def effect_of(instruction: iced.Instruction, *, is_fixed: bool) -> Effect | None:
+    """Return what an instruction that goes on to the next does; None: nothing that a path would know.
+
+    Code is the same few thousand instructions again and again, those apart that name an address.
+    """
+    return (_effect if instruction.is_ip_rel_memory_operand else _frequent_effect)(instruction, is_fixed)
+
+
+def _effect(instruction: iced.Instruction, is_fixed: bool) -> Effect | None:
+    mnemonic = instruction.mnemonic
+    if mnemonic in (Mnemonic.CPUID, Mnemonic.XGETBV):
+        return _ask(mnemonic)
+    if mnemonic == Mnemonic.LEA:
+        address = data_address(instruction, is_fixed=is_fixed)
+        return _assign(instruction, (lambda state: address) if address else _address(instruction))
+    if mnemonic in _MOVES:
+        return (_store if instruction.op0_kind == OpKind.MEMORY else _assign)(
+            instruction, _reader(instruction, 1, is_fixed)
+        )
+    if mnemonic in COMPARISONS:
+        return _compare(instruction, is_fixed)
+    if mnemonic in ARITHMETIC:
+        return _compute(instruction, is_fixed)
+    if instruction.condition_code != ConditionCode.NONE:
+        return _choose(instruction, is_fixed)
+    return _forget(instruction)
+
+
+_frequent_effect = lru_cache(maxsize=1 << 16)(_effect)
+
+
+def _ask(mnemonic: int) -> Effect:
+    registers = [Register.RAX, Register.RDX]
+    registers += [Register.RBX, Register.RCX] if mnemonic == Mnemonic.CPUID else []
+    nothing = dict.fromkeys(map(int, registers), 0)
+
+    def ask(state: State) -> None:
+        state.registers.update(nothing)
+        state.tainted = True
+
+    return ask
+
+
+def _store(instruction: iced.Instruction, read: Reader) -> Effect:
+    """Return the effect of writing what ``read`` returns to memory: an address leaves the function so."""
+
+    def store(state: State) -> None:
+        value = read(state)
+        if value:
+            state.path.pointers.add(value)
+
+    return store
+
+
+def _assign(instruction: iced.Instruction, read: Reader) -> Effect:
+    """Return the effect of putting what ``read`` returns into the register that is the first operand."""
+    register = full_register(instruction.op0_register)
+    is_partial = instruction.mnemonic == Mnemonic.MOV and RegisterExt.size(instruction.op0_register) < 4
+
+    def assign(state: State) -> None:
+        value = read(state)
+        state.set(register, None if is_partial else value)
+
+    return assign
+
+
+def _compare(instruction: iced.Instruction, is_fixed: bool) -> Effect:
+    left_of, right_of = _reader(instruction, 0, is_fixed), _reader(instruction, 1, is_fixed)
+    mnemonic = instruction.mnemonic
+
+    def compare(state: State) -> None:
+        left, right = left_of(state), right_of(state)
+        state.flags = None
+        if mnemonic == Mnemonic.CMP:
+            if left is not None and right is not None:
+                state.flags = (left == right, left < right, (left - right) < 0)
+        elif mnemonic == Mnemonic.TEST:  # nothing and anything is nothing
+            if left == 0 or right == 0:
+                state.flags = (True, False, False)
+            elif left is not None and right is not None:
+                state.flags = (left & right == 0, False, False)
+        elif left == 0:
+            state.flags = (False, False, False)
+        elif left is not None and right:
+            state.flags = (False, bool(left >> (right & 63) & 1), False)
+
+    return compare
+
+
+def _compute(instruction: iced.Instruction, is_fixed: bool) -> Effect:
+    has_two = instruction.op_count > 1
+    left_of = _reader(instruction, 0, is_fixed)
+    right_of = _reader(instruction, 1, is_fixed) if has_two else _zero
+    is_same = has_two and instruction.op0_register == instruction.op1_register != Register.NONE
+    mnemonic, operation = instruction.mnemonic, ARITHMETIC[instruction.mnemonic]
+    register = full_register(instruction.op0_register) if instruction.op0_kind == OpKind.REGISTER else None
+
+    def compute(state: State) -> None:
+        left, right = left_of(state), right_of(state)
+        result: int | None = None
+        if (mnemonic == Mnemonic.XOR and is_same) or (mnemonic == Mnemonic.AND and (left == 0 or right == 0)):
+            result = 0
+        elif left is not None and right is not None:
+            result = operation(left, right) & _ALL
+        if register is not None:
+            state.set(register, result)
+            if mnemonic == Mnemonic.ADD:
+                state.summed.add(register)
+        if mnemonic != Mnemonic.NOT:
+            state.flags = None if result is None else (result == 0, False, False)
+
+    return compute
+
+
+def _choose(instruction: iced.Instruction, is_fixed: bool) -> Effect:
+    """SETcc and CMOVcc."""
+    condition = CONDITIONS.get(instruction.condition_code)
+    is_move = instruction.op_count == 2
+    old_of = _reader(instruction, 0, is_fixed)
+    new_of = _reader(instruction, 1, is_fixed) if is_move else _zero
+    forget = _forget(instruction, flags=False) or _nothing
+    register = full_register(instruction.op0_register) if instruction.op0_kind == OpKind.REGISTER else None
+
+    def choose(state: State) -> None:
+        old, new = old_of(state), new_of(state)
+        if state.flags is None or condition is None:
+            if is_move:  # either of two values: both may leave
+                state.path.pointers.update(value for value in (old, new) if value)
+            forget(state)
+            return
+        state.path.checks |= state.tainted
+        holds = condition(*state.flags)
+        if is_move:
+            unused = old if holds else new
+            state.dropped.update(() if unused is None else (unused,))
+        if register is not None and (holds or not is_move):
+            state.set(register, new if is_move else int(holds))
+
+    return choose
+
+
+def _forget(instruction: iced.Instruction, *, flags: bool = True) -> Effect | None:
+    """Return the effect of an instruction that makes unknown what it writes."""
+    written = _written(instruction)
+    changes_flags = flags and bool(instruction.rflags_modified)
+    if not written and not changes_flags:
+        return None
+
+    def forget(state: State) -> None:
+        for register in written:
+            state.registers.pop(register, None)
+        if changes_flags:
+            state.flags = None
+
+    return forget
+
+
+def _written(instruction: iced.Instruction) -> tuple[int, ...]:
+    reads = (iced.OpAccess.READ, iced.OpAccess.COND_READ)
+    used = iced.InstructionInfoFactory().info(instruction).used_registers()
+    whole = {full_register(one.register) for one in used if one.access not in reads}
+    return tuple(sorted(whole & _GENERAL))
+
+
+def _zero(state: State) -> int:
+    return 0
+
+
+def _nothing(state: State) -> None:
+    return None
+
+
+def _reader(instruction: iced.Instruction, operand: int, is_fixed: bool) -> Reader:
+    kind = instruction.op_kind(operand)
+    if kind == OpKind.REGISTER:
+        register = full_register(instruction.op_register(operand))
+        return lambda state: state.registers.get(register)
+    if kind == OpKind.MEMORY:
+        return _loader(instruction, is_fixed)
+    if kind in IMMEDIATES:
+        value = int(instruction.immediate(operand))
+        return lambda state: value
+    return _nothing
+
+
+def _loader(instruction: iced.Instruction, is_fixed: bool) -> Reader:
+    fixed = data_address(instruction, is_fixed=is_fixed)
+    if fixed:
+        return lambda state: state.load(fixed)
+    address_of = _address(instruction)
+
+    def load(state: State) -> int | None:
+        address = address_of(state)
+        return state.load(address) if address else None
+
+    return _nothing if address_of is _zero else load
+
+
+def _address(instruction: iced.Instruction) -> Reader:
+    """Return what reads a register and adds a displacement; unknown where the operand is more than that."""
+    if instruction.memory_index != Register.NONE or instruction.memory_base == Register.NONE:
+        return _zero
+    register, displacement = full_register(instruction.memory_base), int(instruction.memory_displacement)
+    displacement -= 1 << 64 if displacement >= 1 << 63 else 0
+
+    def address(state: State) -> int:
+        base = state.registers.get(register)
+        return base + displacement if base else 0
+
+    return address
