@@ -8,6 +8,7 @@ register that it may write unknown.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import cached_property
 
 from .aarch64_words import (
@@ -33,8 +34,12 @@ _ARGUMENTS = range(8)
 _CALL_CLOBBERED = range(19)
 
 
-def absent_path(code: Code, function: Function, data: bytes, oracle: Oracle) -> AbsentPath:
-    """Return what of a function runs on a CPU without the features that it asks for."""
+def follow(code: Code, function: Function, data: bytes, oracle: Oracle) -> tuple[AbsentPath, Iterable[int]]:
+    """Return what of a function runs on a CPU without the features that it asks for.
+
+    Returns:
+        the path, its features left out, and the words on it.
+    """
     return _Interpreter(code, function, data, oracle).run()
 
 
@@ -45,23 +50,20 @@ class _Interpreter:
         self._function = function
         self._words = words_of(data)
         self._path = AbsentPath()
-        self._visits = Visits()
+        self._reached: set[int] = set()
         self._registers: dict[int, int] = {}
         self._flags: tuple[bool, bool, bool, bool] | None = None
         self._tainted = function.start in code.resolvers
         self._dropped: set[int] = set()  # what a CSEL did not choose may stay in a register and is no argument
         self._summed: set[int] = set()  # registers that an addition made: a jump to one is a switch
 
-    def run(self) -> AbsentPath:
+    def run(self) -> tuple[AbsentPath, Iterable[int]]:
         # glibc hands its HWCAP and a pointer to a structure with more of them to a resolver
-        start = {0: 0, 1: FEATURE_TABLE} if self._tainted else {}
-        pending: list[tuple[int, dict[int, int]]] = [(self._function.start, start)]
+        visits = Visits(self._function.start, {0: 0, 1: FEATURE_TABLE} if self._tainted else {})
         steps = 0
-        while pending and steps < MOST_STEPS:
-            place, state = pending.pop()
-            if not self._visits.is_new(place, state):
-                continue
-            self._registers, self._flags = dict(state), None
+        while (visit := visits.next()) and steps < MOST_STEPS:
+            place, known = visit
+            self._registers, self._flags = dict(known), None
             self._summed.clear()
             following = [place]
             while len(following) == 1 and steps < MOST_STEPS:
@@ -70,16 +72,16 @@ class _Interpreter:
                 following = self._step(place, self._words[(place - self._function.start) // 4])
                 if following and following[0] != place + 4:
                     break
-            pending.extend((target, dict(self._registers)) for target in following)
+            visits.add(following, self._registers)
         if steps >= MOST_STEPS:  # too large to tell: then everything runs
-            self._path.reached.update(range(self._function.start, self._function.end, 4))
-        return self._path
+            return self._path, self._words
+        return self._path, [self._words[(place - self._function.start) // 4] for place in self._reached]
 
     # -- control flow
 
     def _step(self, address: int, word: int) -> list[int]:
         """Execute one instruction and return where it goes on inside the function."""
-        self._path.reached.add(address)
+        self._reached.add(address)
         kind = register_branch(word)
         if kind in (RET, BR):
             return self._leave(word, kind)

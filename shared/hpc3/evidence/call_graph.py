@@ -32,6 +32,7 @@ class CallGraph:
         self._functions = len(code.functions)
         self._stubs: dict[int, int] = {}
         self._bases = _named_data(code, references)
+        self._tables = code.slots.tables(self._bases)
         self._nodes: dict[int, int] = {}
         self._places: list[Sequence[int]] = [()]  # the first is where all go that lead nowhere
         self._is_open = bytearray(1)  # whether a place's pointers are still addresses
@@ -45,28 +46,68 @@ class CallGraph:
 
     def node(self, address: int) -> int:
         """Return the node that an address leads to; an address inside of a function leads to that function."""
-        number = self._code.functions.number_at(address)
-        if number is not None and (address == self._code.functions.starts[number] or not self.stub_slot(address)):
-            return number
+        if self._code.text.low <= address < self._code.text.high:
+            number = self._code.functions.number_at(address)
+            if number is not None and (address == self._code.functions.starts[number] or not self.stub_slot(address)):
+                return number
         node = self._nodes.get(address)
-        return self._add_place(address) if node is None else node
+        return self._add_place(address, self.stub_slot(address) or address) if node is None else node
+
+    def _node_named(self, address: int) -> int:
+        """Return `node` of an address that code or data names: the most are data without a pointer in it."""
+        if address in self._tables or self._code.text.low <= address < self._code.text.high:
+            return self.node(address)
+        return self._functions
 
     def following(self, place: int) -> Sequence[int]:
         """Return the nodes that the pointers of a place lead to."""
         number = place - self._functions
         if self._is_open[number]:
             self._is_open[number] = False
-            self._places[number] = array("I", map(self.node, self._places[number]))
+            self._places[number] = array("I", map(self._node_named, self._places[number]))
         return self._places[number]
 
-    def reach(self, roots: Iterable[int], leads: Callable[[int], Iterable[int]]) -> bytearray:
-        """Return, by node, whether the roots lead there; ``leads`` gives the nodes that a function leads to."""
+    def leading_to(self, nodes: Iterable[int]) -> bytearray:
+        """Return, by node, whether it leads to one of the nodes along any edge."""
+        leading: dict[int, list[int]] = {}
+        for rows in (self.calls, self.pointers, self.accesses):
+            for number in range(self._functions):
+                for node in rows[number]:
+                    leading.setdefault(node, []).append(number)
+        place = self._functions
+        while place < self._functions + len(self._places):  # looking at one may add others
+            for node in self.following(place):
+                leading.setdefault(node, []).append(place)
+            place += 1
+        pending = list(nodes)
+        found = bytearray(place)
+        for node in pending:
+            found[node] = True
+        while pending:
+            for node in leading.get(pending.pop(), ()):
+                if not found[node]:
+                    found[node] = True
+                    pending.append(node)
+        return found
+
+    def reach(
+        self, roots: Iterable[int], leads: Callable[[int], Iterable[int]], within: Sequence[int] = ()
+    ) -> bytearray:
+        """Return, by node, whether the roots lead there.
+
+        Args:
+            roots: nodes.
+            leads: gives the nodes that a function leads to.
+            within: by node, whether to go on from there; for nodes that it does not know, yes.
+        """
         pending = list(roots)
         known = bytearray(self._functions + len(self._places))
         for node in pending:
             known[node] = True
         while pending:
             node = pending.pop()
+            if node < len(within) and not within[node]:
+                continue
             found = leads(node) if node < self._functions else self.following(node)
             known.extend(bytes(self._functions + len(self._places) - len(known)))
             for following in found:
@@ -91,11 +132,10 @@ class CallGraph:
                 return name
         return self._code.imports.get(self.stub_slot(address) or address, "")
 
-    def _add_place(self, address: int) -> int:
-        slot = self.stub_slot(address) or address
+    def _add_place(self, address: int, slot: int) -> int:
         following = bisect.bisect_right(self._bases, slot)
-        end = self._bases[following] if following < len(self._bases) else 0
-        pointers = self._code.slots.between(slot, max(end, slot + 8))
+        end = self._bases[following] if following < len(self._bases) else slot + 8
+        pointers = self._code.slots.between(slot, end)
         if not pointers:
             return self._functions
         node = self._nodes[address] = self._functions + len(self._places)
@@ -106,7 +146,7 @@ class CallGraph:
     def _edges(self, addresses: Rows) -> Rows:
         nodes = dict.fromkeys(addresses.values, 0)
         for address in nodes:
-            nodes[address] = self.node(address)
+            nodes[address] = self._node_named(address)
         return addresses.mapped(nodes)
 
 

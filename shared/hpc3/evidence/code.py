@@ -10,7 +10,7 @@ import bisect
 import io
 import struct
 from array import array
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
@@ -20,7 +20,7 @@ from .symbols import Symbol, SymbolTable, read_symbols
 
 CODE_LIMIT = 512 << 20
 _TABLE_LIMIT = 128 << 20
-_WINDOW = 1 << 16  # bytes that are read at a time; functions that follow each other are mostly in one
+_WINDOW = 1 << 12  # bytes that are read at a time: functions that follow each other are mostly in one
 _PIECE = 1 << 22
 
 # ELF relocation types: https://gitlab.com/x86-psABIs/x86-64-ABI, https://github.com/ARM-software/abi-aa,
@@ -48,16 +48,28 @@ class Slots:
         first = bisect.bisect_left(self._places, low)
         return self.targets[first : bisect.bisect_left(self._places, high, first)]
 
+    def tables(self, bases: Sequence[int]) -> set[int]:
+        """Return those of some sorted addresses that have a pointer between them and the next."""
+        ranks = {bisect.bisect_right(bases, place) for place in self._places}
+        return {bases[rank - 1] for rank in ranks if rank}
+
+    def pointing_at(self, wanted: Container[int]) -> set[int]:
+        """Return where the pointers to any of the wanted addresses are."""
+        return {place for place, target in zip(self._places, self.targets) if target in wanted}
+
 
 class Text:
     """The bytes of the executable sections, read from the file as they are asked for.
 
     Attributes:
         sections: address, size and file offset of each, no larger than what the file holds.
+        low: the first address of all; ``high`` is behind the last.
     """
 
     def __init__(self, stream: BinaryIO, sections: tuple[Span, ...]) -> None:
         self.sections = sections
+        self.low = min((s.address for s in sections), default=0)
+        self.high = max((s.address + s.size for s in sections), default=0)
         self._stream = stream
         self._address = 0
         self._window = b""
@@ -87,7 +99,11 @@ class Text:
         return section.offset + address - section.address if section else 0
 
     def _section(self, address: int) -> Span | None:
-        return next((s for s in self.sections if s.address <= address < s.address + s.size), None)
+        if self.low <= address < self.high:  # most addresses that are asked for lie in data
+            for section in self.sections:
+                if section.address <= address < section.address + section.size:
+                    return section
+        return None
 
 
 @dataclass(frozen=True)

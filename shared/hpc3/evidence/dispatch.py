@@ -7,7 +7,6 @@ sign of dispatch at all. What is left is a question of reach (`reach`).
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
 
 from .code import Code
 from .dispatch_names import (
@@ -26,32 +25,36 @@ def classify(
     code: Code, counter: FeatureCounter, follower: CheckFollower | None
 ) -> tuple[Classified, list[FunctionUse]]:
     """Return the functions that use features by whether a run-time check guards them, and all that were counted."""
-    uses = counter.count_features(code)
-    everything = [(use.function, use.features) for use in uses if use.features]
-    if not everything:
-        return Classified(), uses
-    if TARGET_FILE.search("/" + code.path) or is_chosen_whole(code.soname):
-        return Classified(dispatched=everything), uses
-    if not _asks(code, uses):
-        return Classified(required=everything), uses
     keeps_flags = code.is_go or is_known_dispatcher(code.soname, code.path)
+    is_chosen = TARGET_FILE.search("/" + code.path) or is_chosen_whole(code.soname)
+    asks_by_name = _asks_by_name(code)
+    references = None
+    if follower is not None and asks_by_name and not (keeps_flags or is_chosen):
+        uses, references = follower.count_and_follow(code)
+    else:
+        uses = counter.count_features(code)
+    everything = [(use.function, use.features) for use in uses if use.features]
+    if is_chosen:
+        return Classified(dispatched=everything), uses
+    if not everything or not (asks_by_name or any(use.asks for use in uses)):
+        return Classified(required=everything), uses
     if keeps_flags and not _may_be_pervasive(code, uses):
         return Classified(dispatched=everything), uses
     if follower is None:
         found = _by_name(code, uses)
     else:
-        found = Reach(code, uses, follower, has_fallbacks=not keeps_flags).classify(uses)
+        references = references or follower.count_and_follow(code)[1]
+        found = Reach(code, uses, references, follower, has_fallbacks=not keeps_flags).classify(uses)
     if keeps_flags:
         found = Classified(required=found.required, dispatched=[*found.dispatched, *found.unclear])
     return found, uses
 
 
-def _asks(code: Code, uses: Iterable[FunctionUse]) -> bool:
-    """Whether anything in the object asks for the CPU's features, or has it asked by the loader."""
+def _asks_by_name(code: Code) -> bool:
+    """Whether names say that something in the object asks for the CPU's features, or has it asked by the loader."""
     names = FEATURE_IMPORTS | FEATURE_FUNCTIONS
     return (
         bool(code.resolvers)
-        or any(use.asks for use in uses)
         or not names.isdisjoint(code.imports.values())
         or not names.isdisjoint(name for _, name in code.functions.names())
     )

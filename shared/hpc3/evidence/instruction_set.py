@@ -6,7 +6,7 @@ Each of these modules is a `FeatureCounter`, the first two a `CheckFollower`, to
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -45,34 +45,42 @@ class AbsentPath:
     """What of a function runs on a CPU without the features that it asks for.
 
     Attributes:
-        reached: addresses of the instructions that run.
+        features: instructions that run, by the feature that they need.
         targets: code that is jumped to or called there.
         pointers: addresses that leave the function there.
         checks: whether any branch was decided by a feature.
     """
 
-    reached: set[int] = field(default_factory=set)
+    features: Mapping[str, int] = field(default_factory=dict)
     targets: set[int] = field(default_factory=set)
     pointers: set[int] = field(default_factory=set)
     checks: bool = False
 
 
 class Visits:
-    """The states of registers in which an absent path came to each place."""
+    """What an absent path has still to do: places, and the states of registers in which it comes to each.
 
-    def __init__(self) -> None:
+    A *state* is what is known of registers, as pairs of register and value.
+    """
+
+    def __init__(self, start: int, state: Mapping[int, int]) -> None:
         self._seen: dict[int, set[frozenset[tuple[int, int]]]] = {}
+        self._pending: list[tuple[int, frozenset[tuple[int, int]]]] = []
+        self.add((start,), state)
 
-    def is_new(self, place: int, state: dict[int, int]) -> bool:
-        """Note a visit and return whether it is the first in this state, which is emptied where there were too many."""
-        seen = self._seen.setdefault(place, set())
-        if len(seen) >= _MOST_STATES:
-            state.clear()  # forget what is known rather than go on for ever
-        mark = frozenset(state.items())
-        if mark in seen:
-            return False
-        seen.add(mark)
-        return True
+    def add(self, places: Iterable[int], state: Mapping[int, int]) -> None:
+        """Come to some places in a state; it is forgotten where there were too many, rather than to go on for ever."""
+        known = frozenset(state.items())
+        for place in places:
+            seen = self._seen.setdefault(place, set())
+            mark = known if len(seen) < _MOST_STATES else frozenset()
+            if mark not in seen:
+                seen.add(mark)
+                self._pending.append((place, mark))
+
+    def next(self) -> tuple[int, frozenset[tuple[int, int]]] | None:
+        """Return a place and the state in which to go on there; None once all is done."""
+        return self._pending.pop() if self._pending else None
 
 
 @dataclass(frozen=True)
@@ -102,8 +110,8 @@ class FeatureCounter(Protocol):
 class CheckFollower(Protocol):
     """What a family's module offers if checks can be followed; ``data`` are the bytes of ``function``."""
 
-    def find_references(self, code: Code) -> References:
-        """Return where the functions lead."""
+    def count_and_follow(self, code: Code) -> tuple[list[FunctionUse], References]:
+        """Return what `FeatureCounter.count_features` does, and where the functions lead."""
 
     def written_variables(self, code: Code, function: Function, data: bytes) -> Iterator[tuple[int, int]]:
         """Yield address and size of the variables that a function writes, or whose address it hands on."""
@@ -113,9 +121,6 @@ class CheckFollower(Protocol):
 
     def absent_path(self, code: Code, function: Function, data: bytes, oracle: Oracle) -> AbsentPath:
         """Return what of a function runs on a CPU without the features that it asks for."""
-
-    def features_among(self, function: Function, data: bytes, addresses: set[int]) -> dict[str, int]:
-        """Return how many of the instructions at some addresses need each feature."""
 
 
 def bodies(code: Code) -> Iterator[tuple[Function, bytes]]:

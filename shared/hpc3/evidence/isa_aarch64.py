@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import cache
 
 import capstone
 
-from .aarch64_absent_path import absent_path
+from .aarch64_absent_path import follow
 from .aarch64_words import (
     BR,
     RET,
@@ -21,18 +22,9 @@ from .aarch64_words import (
 )
 from .code import Code
 from .functions import Function
-from .instruction_set import STRUCTURE, FunctionUse, bodies
+from .instruction_set import STRUCTURE, AbsentPath, FunctionUse, Oracle, bodies
 from .references import Leads, References
 from .words import WordSet, count_words, features_of_words, words_of
-
-__all__ = [
-    "absent_path",
-    "count_features",
-    "features_among",
-    "find_references",
-    "stub_slot",
-    "written_variables",
-]
 
 #: First bytes of words that are in the baseline whatever follows: arithmetic on immediates, branches to an address,
 #: arithmetic on general registers, loads and stores of one or two of them.
@@ -52,18 +44,18 @@ def count_features(code: Code) -> list[FunctionUse]:
     return count_words(code, _words())
 
 
-def find_references(code: Code) -> References:
-    """Return where the functions lead."""
+def count_and_follow(code: Code) -> tuple[list[FunctionUse], References]:
+    """Return what `count_features` does, and where the functions lead."""
     references = References()
     for function, data in bodies(code):
         references.append(_follow(function, data))
-    return references
+    return count_features(code), references
 
 
-def features_among(function: Function, data: bytes, addresses: set[int]) -> dict[str, int]:
-    """Return how many of the instructions at some addresses need each feature."""
-    among = (word for place, word in enumerate(words_of(data)) if function.start + place * 4 in addresses)
-    return features_of_words(among, _words())
+def absent_path(code: Code, function: Function, data: bytes, oracle: Oracle) -> AbsentPath:
+    """Return what of a function runs on a CPU without the features that it asks for."""
+    path, words = follow(code, function, data, oracle)
+    return replace(path, features=features_of_words(words, _words()))
 
 
 def _follow(function: Function, data: bytes) -> Leads:

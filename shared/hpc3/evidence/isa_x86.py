@@ -1,25 +1,23 @@
 """Which CPU features x86-64 code uses, function by function, decoded with iced-x86.
 
-Instructions of interest are counted; only where some are found in an object with signs of run-time dispatch it is
-decoded once more for calls, pointers and variables, which takes longer. Nearly all of the time is spent in these two
-loops.
+Instructions of interest are counted; only for objects with signs of run-time dispatch calls, pointers and variables
+are collected, too, which takes longer. Nearly all of the time is spent in these two loops.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from functools import cache
 
 import iced_x86 as iced
 
 from .code import Code
 from .functions import Function
-from .instruction_set import STRUCTURE, FunctionUse, bodies
+from .instruction_set import STRUCTURE, AbsentPath, FunctionUse, Oracle, bodies
 from .references import Leads, References
-from .x86_absent_path import absent_path
+from .x86_absent_path import follow
 from .x86_effects import data_address
-
-__all__ = ["absent_path", "count_features", "features_among", "find_references", "stub_slot", "written_variables"]
 
 #: iced's CPUID feature to archspec's name. Left out: what runs as an older instruction and traps nowhere (CET_IBT,
 #: CET_SS, MULTIBYTENOP, PREFETCHW, PAUSE, MPX, CLDEMOTE, XTEST), what only the loader and dispatchers use after asking
@@ -87,8 +85,8 @@ FEATURES: Mapping[str, str] = {
 _HARMLESS_MNEMONICS = ("TZCNT",)
 
 #: What an instruction is looked at for: to be counted, or for where it leads.
-_USES, _BROKEN, _ASKS = 1, 2, 3
-_OPERANDS, _BRANCHES, _LEAVES, _OLD, _TAKES = 1, 2, 4, 8, 16
+_OPERANDS, _BRANCHES, _LEAVES, _OLD, _TAKES, _USES, _BROKEN, _ASKS = (1 << bit for bit in range(8))
+_COUNTED = _USES | _BROKEN | _ASKS
 #: Vectors without VEX: code compiled for AVX has none.
 _OLD_FEATURES = frozenset((iced.CpuidFeature.SSE, iced.CpuidFeature.SSE2))
 _MANY = 16
@@ -102,7 +100,7 @@ def count_features(code: Code) -> list[FunctionUse]:
     to be a function data may lie beside code: there a few instructions are no evidence, many are.
     """
     table = _interest()
-    found = []
+    uses = []
     for function, data in bodies(code):
         counts: dict[int, int] = {}
         for instruction in iced.Decoder(64, data, ip=function.start):
@@ -110,8 +108,8 @@ def count_features(code: Code) -> list[FunctionUse]:
             if table[opcode]:
                 counts[opcode] = counts.get(opcode, 0) + 1
         if counts:
-            found.append(_use(function, counts))
-    return [use for use in found if use.features or use.asks]
+            uses.append(_use(function, counts))
+    return [use for use in uses if use.features or use.asks]
 
 
 def _use(function: Function, counts: Mapping[int, int]) -> FunctionUse:
@@ -126,22 +124,29 @@ def _use(function: Function, counts: Mapping[int, int]) -> FunctionUse:
     return FunctionUse(function, _by_feature(uses), _ASKS in interest and not is_broken)
 
 
-def find_references(code: Code) -> References:
-    """Return where the functions lead."""
-    references = References()
+def count_and_follow(code: Code) -> tuple[list[FunctionUse], References]:
+    """Return what `count_features` does, and where the functions lead."""
+    uses, references = [], References()
     for function, data in bodies(code):
-        references.append(_follow(code, function, data))
-    return references
+        counts: dict[int, int] = {}
+        references.append(_follow(code, function, data, counts))
+        if counts:
+            uses.append(_use(function, counts))
+    return [use for use in uses if use.features or use.asks], references
 
 
-def _follow(code: Code, function: Function, data: bytes) -> Leads:
-    """Return where a function's instructions lead outside of itself; what is frequent is asked first."""
+def _follow(code: Code, function: Function, data: bytes, counts: dict[int, int]) -> Leads:
+    """Return where a function's instructions lead outside of itself, and count those of interest.
+
+    What is frequent is asked first.
+    """
     found = Leads(returns=not data)
     accesses = found.accesses
     low, high, quick = function.start, function.end, 0 if code.position_dependent else _OPERANDS
-    table = _leads()
+    table = _interest_and_leads()
     for instruction in iced.Decoder(64, data, ip=low):
-        kind = table[instruction.code]
+        opcode = instruction.code
+        kind = table[opcode]
         if kind <= quick:
             if kind and instruction.is_ip_rel_memory_operand:
                 accesses.add(instruction.ip_rel_memory_address)
@@ -151,6 +156,8 @@ def _follow(code: Code, function: Function, data: bytes) -> Leads:
                 found.targets.add(target)
                 found.returns |= instruction.flow_control != iced.FlowControl.CALL  # a call in tail position
         else:
+            if kind & _COUNTED:
+                counts[opcode] = counts.get(opcode, 0) + 1
             _take(code, instruction, kind, found)
     return found
 
@@ -182,6 +189,8 @@ def written_variables(code: Code, function: Function, data: bytes) -> Iterator[t
     """Yield address and size of the variables that a function writes, or whose address it hands on."""
     info = iced.InstructionInfoFactory()
     for instruction in iced.Decoder(64, data, ip=function.start):
+        if not (instruction.is_ip_rel_memory_operand or code.position_dependent):
+            continue
         address = data_address(instruction, is_fixed=code.position_dependent)
         if not address:
             continue
@@ -204,13 +213,10 @@ def stub_slot(code: Code, address: int, data: bytes) -> int:
     return 0
 
 
-def features_among(function: Function, data: bytes, addresses: set[int]) -> dict[str, int]:
-    """Return how many of the instructions at some addresses need each feature."""
-    counts: dict[int, int] = {}
-    for instruction in iced.Decoder(64, data, ip=function.start):
-        if instruction.ip in addresses:
-            counts[instruction.code] = counts.get(instruction.code, 0) + 1
-    return _by_feature(counts)
+def absent_path(code: Code, function: Function, data: bytes, oracle: Oracle) -> AbsentPath:
+    """Return what of a function runs on a CPU without the features it asks for."""
+    path, opcodes = follow(code, function, data, oracle)
+    return replace(path, features=_by_feature(opcodes))
 
 
 def _by_feature(counts: Mapping[int, int]) -> dict[str, int]:
@@ -247,22 +253,22 @@ def _interest() -> list[int]:
 
 
 @cache
-def _leads() -> list[int]:
-    """Return, by iced's code, what an instruction may lead by.
+def _interest_and_leads() -> list[int]:
+    """Return, by iced's code, what `_interest` does and what an instruction may lead by.
 
     That is a near branch, a way out, an operand in memory, or a number that may be an address.
     """
     names = {value: name for name, value in vars(iced.OpCodeOperandKind).items() if isinstance(value, int)}
-    table = [0] * len(_interest())
+    table = list(_interest())
     for opcode in range(len(table)):
         instruction = iced.Instruction()
         instruction.code = opcode  # type: ignore[assignment]  # iced's enums are plain numbers at run time
         kinds = [names[kind] for kind in iced.OpCodeInfo(opcode).op_kinds()]  # type: ignore[arg-type]
         if any(kind.startswith("BR64_") for kind in kinds):
-            table[opcode] = _BRANCHES
+            table[opcode] |= _BRANCHES
             continue
         if any("MEM" in kind or kind in ("IMM32", "IMM32SEX64", "IMM64") for kind in kinds):
-            table[opcode] = _OPERANDS
+            table[opcode] |= _OPERANDS
         if instruction.mnemonic == iced.Mnemonic.LEA:
             table[opcode] |= _TAKES
         elif instruction.flow_control in (iced.FlowControl.RETURN, iced.FlowControl.INDIRECT_BRANCH):

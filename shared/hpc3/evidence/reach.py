@@ -14,7 +14,7 @@ import bisect
 import operator
 from array import array
 from collections import Counter
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping, Set
 from dataclasses import dataclass, field
 
 from .call_graph import CallGraph
@@ -63,31 +63,39 @@ class Reach:
         self,
         code: Code,
         uses: list[FunctionUse],
+        references: References,
         follower: CheckFollower,
         *,
         has_fallbacks: bool,
     ) -> None:
-        references = follower.find_references(code)
         self._code = code
         self._functions = code.functions
         self._follower = follower
         self._has_fallbacks = has_fallbacks
         self._is_old, self._returns = references.is_old, references.returns
         self._graph = CallGraph(code, references, follower)
-        names = [(number, name) for number, name in code.functions.names() if name in LISTS or is_for_a_target(name)]
-        self._lists = {number for number, name in names if name in LISTS}
-        self._for_a_target = {number for number, name in names if name not in LISTS}
+        self._lists, self._for_a_target, feature_functions = _by_name(code)
         self._users = {use.function.number for use in uses if use.features}
         self._resolvers = {node for node in self._nodes(code.resolvers) if self._starts_at(node, code.resolvers)}
         self._slots = {slot for slot, name in code.imports.items() if name in FEATURE_IMPORTS}
-        self._askers = self._asking_functions(uses, references)
+        targets = set(references.targets.values)
+        asking = self._calls(
+            targets, feature_functions, {slot for slot, name in code.imports.items() if name in FEATURE_FUNCTIONS}
+        )
+        self._askers = {use.function.number for use in uses if use.asks}
+        self._askers |= references.targets.functions_with(asking)
         self._variables = self._feature_variables(references)
         reading = self._reading_functions(references)
         predicates = {n for n in reading if self._size(n) <= _PREDICATE_SIZE and n not in self._users}
         self._predicates = {self._functions.starts[number] for number in predicates}
-        asked = {target for target in set(references.targets.values) if self._is_predicate(target)}
+        asked = asking | self._calls(targets, self._predicates, code.slots.pointing_at(self._predicates))
         self._checkers = reading | references.targets.functions_with(asked) | self._resolvers
         self._paths: dict[int, _Path] = {}
+        # few functions are in reach where a library is entered by pointers: then they stand for nothing
+        overall = Counter(feature for use in uses for feature in use.features)
+        self._wide = {name for name, number in overall.items() if number * PERVASIVE * 2 >= len(self._functions)}
+        # where features may be pervasive, all functions in reach count, not only those that lead to a user of one
+        self._relevant = b"" if self._wide else self._graph.leading_to(self._users)
 
     def classify(self, uses: list[FunctionUse]) -> Classified:
         """Return functions that use features, by what guards them."""
@@ -124,21 +132,19 @@ class Reach:
         """Return the functions of the tables that a dispatcher hands on when no feature is there (OpenBLAS's core)."""
         found: set[int] = set()
         for number in self._checkers if self._has_fallbacks else ():
-            if reached[number] and self._path(number).checks:
+            is_relevant = not self._relevant or self._relevant[number]
+            if reached[number] and is_relevant and self._path(number).checks:
                 tables = [node for node in self._path(number).pointers if not self._graph.is_function(node)]
                 found.update(node for table in tables for node in self._graph.following(table))
         return found
 
     def _pervasive(self, uses: list[FunctionUse], reached: bytearray) -> frozenset[str]:
         """Return the features that one in `PERVASIVE` of the functions in reach uses, with those they imply."""
-        overall = Counter(feature for use in uses for feature in use.features)
-        # few functions are in reach where a library is entered by pointers: then they stand for nothing
-        wide = {feature for feature, number in overall.items() if number * PERVASIVE * 2 >= len(self._functions)}
         spread: Counter[str] = Counter()
         for use in uses:
             number = use.function.number
-            if reached[number] and number not in self._for_a_target and not wide.isdisjoint(use.features):
-                spread.update(wide.intersection(self._features_reached(use)))
+            if reached[number] and number not in self._for_a_target and not self._wide.isdisjoint(use.features):
+                spread.update(self._wide.intersection(self._features_reached(use)))
         within = reached[: len(self._functions)]
         old = sum(map(operator.and_, within, self._is_old))
         found = [
@@ -192,7 +198,7 @@ class Reach:
                 return graph.calls[number] + graph.pointers[number] + graph.accesses[number]
             return graph.calls[number]
 
-        return graph.reach(roots, leads)
+        return graph.reach(roots, leads, self._relevant)
 
     def _unguarded(self, number: int, *, pointers: bool) -> Iterable[int]:
         """Return where a function that checks leads on a CPU without the features."""
@@ -205,11 +211,9 @@ class Reach:
 
     # -- checks
 
-    def _asking_functions(self, uses: Iterable[FunctionUse], references: References) -> set[int]:
-        """Return the functions that ask the CPU, or call what does."""
-        targets = set(references.targets.values)
-        asking = {target for target in targets if self._graph.name_called(target) in FEATURE_FUNCTIONS}
-        return {use.function.number for use in uses if use.asks} | references.targets.functions_with(asking)
+    def _calls(self, targets: Set[int], starts: Set[int], slots: Container[int]) -> Set[int]:
+        """Return those targets of calls that are one of the functions, or a PLT entry through one of the slots."""
+        return (targets & starts) | {target for target in targets if slots and self._graph.stub_slot(target) in slots}
 
     def _feature_variables(self, references: References) -> list[tuple[int, int]]:
         """Return the address ranges that functions asking the CPU write, or hand on to be written."""
@@ -251,12 +255,11 @@ class Reach:
             oracle = Oracle(self._is_variable, self._slots.__contains__, self._is_predicate, self._is_final)
             function, data = self._body(number)
             path = self._follower.absent_path(self._code, function, data, oracle)
-            is_user = number in self._users
             self._paths[number] = _Path(
                 array("I", self._nodes(path.targets)),
                 array("I", self._nodes(path.pointers)),
                 path.checks,
-                self._follower.features_among(function, data, path.reached) if is_user else {},
+                path.features if number in self._users else {},
             )
         return self._paths[number]
 
@@ -272,6 +275,19 @@ class Reach:
     def _body(self, number: int) -> tuple[Function, bytes]:
         function = self._functions[number]
         return function, self._code.bytes_of(function)
+
+
+def _by_name(code: Code) -> tuple[set[int], set[int], set[int]]:
+    """Return what names tell: lists of IFUNCs, functions for a target, and starts of those that ask for features."""
+    lists, for_a_target, asking = set(), set(), set()
+    for number, name in code.functions.names():
+        if name in LISTS:
+            lists.add(number)
+        elif name in FEATURE_FUNCTIONS:
+            asking.add(code.functions.starts[number])
+        elif is_for_a_target(name):
+            for_a_target.add(number)
+    return lists, for_a_target, asking
 
 
 def _closed(ranges: list[tuple[int, int]]) -> list[tuple[int, int]]:

@@ -7,7 +7,8 @@ branch both. What is reached then runs undispatched; the rest lies behind a run-
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -28,10 +29,15 @@ _ARGUMENTS = tuple(
     map(full_register, (Register.RDI, Register.RSI, Register.RDX, Register.RCX, Register.R8, Register.R9))
 )
 _RAX = full_register(Register.RAX)
+_ENDS = (FlowControl.RETURN, FlowControl.UNCONDITIONAL_BRANCH, FlowControl.INDIRECT_BRANCH)
 
 
-def absent_path(code: Code, function: Function, data: bytes, oracle: Oracle) -> AbsentPath:
-    """Return what of a function runs on a CPU without the features it asks for."""
+def follow(code: Code, function: Function, data: bytes, oracle: Oracle) -> tuple[AbsentPath, Mapping[int, int]]:
+    """Return what of a function runs on a CPU without the features it asks for.
+
+    Returns:
+        the path, its features left out, and how often each of iced's codes is among the instructions on it.
+    """
     return _Interpreter(code, function, data, oracle).run()
 
 
@@ -39,7 +45,7 @@ def absent_path(code: Code, function: Function, data: bytes, oracle: Oracle) -> 
 class _Block:
     """Instructions that run one after the other; ``leave`` executes the last and returns where it goes on inside."""
 
-    addresses: Sequence[int]
+    length: int
     effects: Sequence[Effect]
     next_address: int
     leave: Callable[[], Sequence[int]]
@@ -49,52 +55,59 @@ class _Interpreter:
     def __init__(self, code: Code, function: Function, data: bytes, oracle: Oracle) -> None:
         self._code = code
         self._oracle = oracle
-        self._function = function
-        self._instructions = {i.ip: i for i in iced.Decoder(64, data, ip=function.start)}
+        self._data = data
+        self._start, self._end = function.start, function.start + len(data)
+        self._decoder = self._decode()
         self._blocks: dict[int, _Block] = {}
         self._state = State(code, oracle)
         self._path = self._state.path
-        self._visits = Visits()
+        self._reached: set[int] = set()
+        self._opcodes: Counter[int] = Counter()
 
-    def run(self) -> AbsentPath:
-        pending: list[tuple[int, dict[int, int]]] = [(self._function.start, {})]
+    def run(self) -> tuple[AbsentPath, Mapping[int, int]]:
         state, steps = self._state, 0
-        while pending and steps < MOST_STEPS:
-            place, known = pending.pop()
-            if not self._visits.is_new(place, known):
-                continue
+        visits = Visits(self._start, {})
+        while (visit := visits.next()) and steps < MOST_STEPS:
+            place, known = visit
             state.start(known)
-            while place in self._instructions:
+            while self._start <= place < self._end:
                 block = self._blocks.get(place) or self._block(place)
-                steps += len(block.addresses)
+                steps += block.length
                 for effect in block.effects:
                     effect(state)
                 following = block.leave()
-                if len(following) == 1 and following[0] == block.next_address:
-                    place = block.next_address
-                else:
-                    pending.extend((target, dict(state.registers)) for target in following)
+                if len(following) != 1 or following[0] != block.next_address:
+                    visits.add(following, state.registers)
                     break
+                place = block.next_address
+        self._blocks.clear()  # they refer to this object
         if steps >= MOST_STEPS:  # too large to tell: then everything runs
-            self._path.reached.update(self._instructions)
-        return self._path
+            self._opcodes = Counter(instruction.code for instruction in self._decode())
+        return self._path, self._opcodes
 
-    def _block(self, place: int) -> _Block:
+    def _decode(self) -> iced.Decoder:
+        return iced.Decoder(64, self._data, ip=self._start)
+
+    def _block(self, start: int) -> _Block:
         """Return the block that begins at a place; it is executed now, and so its instructions are reached."""
-        addresses, effects = [], []
-        instruction = self._instructions.get(place)
-        while instruction is not None:
-            addresses.append(place)
+        effects, length = [], 0
+        leave: Callable[[], Sequence[int]] = _nowhere
+        place = self._decoder.ip = start
+        self._decoder.position = start - self._start
+        while place < self._end:
+            instruction = self._decoder.decode()
+            length += 1
+            if place not in self._reached:
+                self._reached.add(place)
+                self._opcodes[instruction.code] += 1
             place = instruction.next_ip
             if instruction.flow_control != FlowControl.NEXT:
+                leave = self._leave(instruction)
                 break
             effect = effect_of(instruction, is_fixed=self._code.position_dependent)
             if effect is not None:
                 effects.append(effect)
-            instruction = self._instructions.get(place)
-        leave = self._leave(instruction) if instruction is not None else _nowhere
-        self._path.reached.update(addresses)
-        block = self._blocks[addresses[0]] = _Block(addresses, effects, place, leave)
+        block = self._blocks[start] = _Block(length, effects, place, leave)
         return block
 
     # -- control flow
@@ -111,9 +124,9 @@ class _Interpreter:
             return self._branch(instruction)
         if flow == FlowControl.INDIRECT_BRANCH:
             return self._jump(instruction)
-        return self._end
+        return self._stop
 
-    def _end(self) -> Sequence[int]:
+    def _stop(self) -> Sequence[int]:
         """A return, a trap."""
         self._state.escape(_RAX)
         return ()
@@ -145,7 +158,7 @@ class _Interpreter:
         return branch
 
     def _inside(self, target: int) -> Sequence[int]:
-        if target in self._instructions:
+        if self._start <= target < self._end:
             return (target,)
         self._path.targets.add(target)
         return ()
@@ -153,13 +166,13 @@ class _Interpreter:
     @cached_property
     def _cases(self) -> list[int]:
         """Return every instruction that only a jump table can lead to: its cases are not read, all of them run."""
-        targets = {i.near_branch_target for i in self._instructions.values() if i.op0_kind == OpKind.NEAR_BRANCH64}
-        after = {
-            i.next_ip
-            for i in self._instructions.values()
-            if i.flow_control in (FlowControl.RETURN, FlowControl.UNCONDITIONAL_BRANCH, FlowControl.INDIRECT_BRANCH)
-        }
-        return [place for place in sorted(after - targets) if place in self._instructions]
+        targets, after = set(), set()
+        for instruction in self._decode():
+            if instruction.op0_kind == OpKind.NEAR_BRANCH64:
+                targets.add(instruction.near_branch_target)
+            if instruction.flow_control in _ENDS:
+                after.add(instruction.next_ip)
+        return [place for place in sorted(after - targets) if place < self._end]
 
     def _call(self, instruction: iced.Instruction) -> Callable[[], Sequence[int]]:
         """Return what executes a call; it goes on behind it unless the function never comes back."""

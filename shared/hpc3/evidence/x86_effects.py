@@ -6,7 +6,7 @@ often as they come by. A value that is not known is None.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable
 from functools import cache, lru_cache
 from typing import Any
 
@@ -48,7 +48,7 @@ class State:
         self.dropped: set[int] = set()
         self.summed: set[int] = set()
 
-    def start(self, known: Mapping[int, int]) -> None:
+    def start(self, known: Iterable[tuple[int, int]]) -> None:
         """Begin a stretch of the path with these registers known."""
         self.registers.clear()
         self.registers.update(known)
