@@ -118,10 +118,13 @@ class CallGraph:
 
     def stub_slot(self, address: int) -> int:
         """Return the slot that a PLT entry at an address jumps through; 0 where there is none."""
-        if address not in self._stubs:
+        slot = self._stubs.get(address, 0)
+        if not slot:
             data = self._code.text.at(address, _STUB_SIZE)
-            self._stubs[address] = self._follower.stub_slot(self._code, address, data) if data else 0
-        return self._stubs[address]
+            slot = self._follower.stub_slot(self._code, address, data) if data else 0
+            if slot:
+                self._stubs[address] = slot
+        return slot
 
     def name_called(self, address: int) -> str:
         """Return the name of the function, here or elsewhere, that a call of an address reaches."""
@@ -144,10 +147,7 @@ class CallGraph:
         return node
 
     def _edges(self, addresses: Rows) -> Rows:
-        nodes = dict.fromkeys(addresses.values, 0)
-        for address in nodes:
-            nodes[address] = self._node_named(address)
-        return addresses.mapped(nodes)
+        return addresses.mapped(self._node_named)
 
 
 def _named_data(code: Code, references: References) -> array[int]:

@@ -12,8 +12,8 @@ from array import array
 from collections.abc import Iterable, Iterator, Mapping
 from typing import BinaryIO, NamedTuple
 
-from .elf import ElfObject, read_span
-from .symbols import Symbol, SymbolTable
+from .elf import ElfObject, Span, read_span
+from .symbols import STRING_LIMIT, TABLE_LIMIT, Symbol, SymbolTable, text_at
 
 _TABLE_LIMIT = 128 << 20
 _PADDING = 64  # functions are aligned to that at most
@@ -34,15 +34,17 @@ class Function(NamedTuple):
 class Functions:
     """The functions of one object, sorted, not overlapping: a sequence of `Function`.
 
-    Kept in arrays, and names where the file has them: a library has half a million.
+    Kept in arrays, names in the file: a library has half a million, a hundred bytes each.
     """
 
-    def __init__(self, symbols: SymbolTable) -> None:
+    def __init__(self, stream: BinaryIO, strings: Span) -> None:
+        """Begin with none; ``strings`` is the section that names lie in."""
         self.starts = array("Q")
         self._ends = array("Q")
         self._names = array("I")
         self._guessed = bytearray()
-        self._symbols = symbols
+        self._stream = stream
+        self._strings = strings
 
     def append(self, start: int, end: int, name: int = 0, *, guessed: bool = False) -> None:
         """Add the next function; ``name`` is the place of its name in the symbol table's strings, 0 without one."""
@@ -69,17 +71,19 @@ class Functions:
     def name(self, number: int) -> str:
         """Return a function's name; empty in a stripped file."""
         place = self._names[number]
-        return self._symbols.name(place) if place else ""
+        left = Span(self._strings.offset + place, self._strings.size - place, 0)
+        return text_at(read_span(self._stream, left, STRING_LIMIT), 0) if place else ""
 
     def label(self, number: int) -> str:
         """Return a function's name, or the address where there is none."""
         return self.name(number) or f"0x{self.starts[number]:x}"
 
     def names(self) -> Iterator[tuple[int, str]]:
-        """Yield number and name of each function that has a name."""
+        """Yield number and name of each function that has a name; reads all of the names for that time."""
+        strings = read_span(self._stream, self._strings, TABLE_LIMIT)
         for number, place in enumerate(self._names):
             if place:
-                yield number, self._symbols.name(place)
+                yield number, text_at(strings, place)
 
 
 def read_functions(
@@ -100,7 +104,7 @@ def read_functions(
             names[symbol.address] = _later(symbols, names.get(symbol.address, 0), symbol)
             if symbol.size:
                 ranges.setdefault(symbol.address, symbol.size)
-    found = Functions(symbols)
+    found = Functions(stream, symbols.place)
     for low, high in sorted(code):
         _cut(found, low, high, ranges, names)
     return found

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import bisect
 from array import array
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass, field
+
+_PIECE = 1 << 16
 
 
 @dataclass
@@ -45,10 +47,14 @@ class Rows:
     def __getitem__(self, number: int) -> array[int]:
         return self.values[self._ends[number - 1] if number else 0 : self._ends[number]]
 
-    def mapped(self, numbers: Mapping[int, int]) -> Rows:
-        """Return the same rows with other numbers in place of theirs."""
+    def mapped(self, number_of: Callable[[int], int]) -> Rows:
+        """Return the same rows with other numbers, of 32 bits, in place of theirs."""
         rows = Rows()
-        rows.values, rows._ends = array("I", map(numbers.__getitem__, self.values)), self._ends
+        rows.values, rows._ends = array("I"), self._ends
+        for start in range(0, len(self.values), _PIECE):
+            piece = self.values[start : start + _PIECE]
+            numbers = {value: number_of(value) for value in set(piece)}
+            rows.values.extend(map(numbers.__getitem__, piece))
         return rows
 
     def functions_with(self, wanted: Container[int]) -> set[int]:

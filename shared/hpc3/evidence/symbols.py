@@ -14,10 +14,13 @@ from typing import BinaryIO, NamedTuple
 
 from .elf import ElfObject, Span, read_span
 
-_TABLE_LIMIT = 256 << 20
-_STRING_LIMIT = 4096
+#: Most bytes of a table.
+TABLE_LIMIT = 256 << 20
+#: Longest name in bytes; C++ has names of thousands.
+STRING_LIMIT = 4096
 
 _SYMBOL, _SYMBOL_SIZE = "<IBBHQQ", 24  # st_name, st_info, st_other, st_shndx, st_value, st_size
+_NOWHERE = Span(0, 0, 0)
 _FUNCTION, _IFUNC = 2, 10  # STT_FUNC, STT_GNU_IFUNC
 
 # x86-64: [endbr64] lea rax, [rip + disp32]; ret. The whole body of a function that returns a constant string.
@@ -47,12 +50,22 @@ class Symbol(NamedTuple):
         return self.kind == _IFUNC
 
 
+def text_at(strings: bytes, place: int) -> str:
+    """Return the text at a place among NUL-terminated strings; empty where none ends within `STRING_LIMIT` bytes."""
+    end = strings.find(b"\0", place, place + STRING_LIMIT)
+    return strings[place:end].decode("utf-8", "replace") if end >= 0 else ""
+
+
 @dataclass(frozen=True)
 class SymbolTable:
-    """The symbols of ``.dynsym`` or ``.symtab``, as the file has them; a table that is not there has none."""
+    """The symbols of ``.dynsym`` or ``.symtab``, as the file has them; a table that is not there has none.
+
+    ``place``: where the strings lie in the file.
+    """
 
     entries: bytes = b""
     strings: bytes = b""
+    place: Span = _NOWHERE
 
     def __iter__(self) -> Iterator[Symbol]:
         for name, info, _, section, address, size in struct.iter_unpack(_SYMBOL, self.entries):
@@ -71,9 +84,8 @@ class SymbolTable:
         return found
 
     def name(self, place: int) -> str:
-        """Return the text at a place among the strings; empty where none ends within `_STRING_LIMIT` bytes."""
-        end = self.strings.find(b"\0", place, place + _STRING_LIMIT)
-        return self.strings[place:end].decode("utf-8", "replace") if end >= 0 else ""
+        """Return the text at a place among the strings."""
+        return text_at(self.strings, place)
 
     def at(self, number: int) -> Symbol:
         """Return one symbol by its number; relocations refer to symbols so."""
@@ -90,8 +102,9 @@ def read_symbols(stream: BinaryIO, elf: ElfObject, table: str = ".dynsym") -> Sy
     strings = ".dynstr" if table == ".dynsym" else ".strtab"
     if table not in spans or strings not in spans:
         return SymbolTable()
-    raw = read_span(stream, spans[table], _TABLE_LIMIT)
-    return SymbolTable(raw[: len(raw) // _SYMBOL_SIZE * _SYMBOL_SIZE], read_span(stream, spans[strings], _TABLE_LIMIT))
+    raw = read_span(stream, spans[table], TABLE_LIMIT)
+    whole = len(raw) // _SYMBOL_SIZE * _SYMBOL_SIZE
+    return SymbolTable(raw[:whole], read_span(stream, spans[strings], TABLE_LIMIT), spans[strings])
 
 
 def constant_string(stream: BinaryIO, elf: ElfObject, symbols: Mapping[str, Symbol], name: str) -> tuple[str, int]:
@@ -106,7 +119,7 @@ def constant_string(stream: BinaryIO, elf: ElfObject, symbols: Mapping[str, Symb
         if match is None:
             return "", 0
         address += match.end() - 1 + int.from_bytes(match["displacement"], "little", signed=True)
-    text = _bytes_at(stream, elf, address, _STRING_LIMIT).split(b"\0")[0]
+    text = _bytes_at(stream, elf, address, STRING_LIMIT).split(b"\0")[0]
     return text.decode("utf-8", "replace"), file_offset(elf, address)
 
 

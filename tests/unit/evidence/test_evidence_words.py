@@ -15,7 +15,6 @@ from hpc3.evidence.code import Code, Slots, Text
 from hpc3.evidence.elf import Span
 from hpc3.evidence.functions import Functions
 from hpc3.evidence.isa import analyse_code
-from hpc3.evidence.symbols import SymbolTable
 
 START = 0x10000
 RET, BLR = 0xD65F03C0, 0x4E800020
@@ -25,7 +24,7 @@ def code_of(family: str, words: list[int], *, resolver: bool = False, size: int 
     """Return code of one function, or of functions of so many words each."""
     data = struct.pack(f"<{len(words)}I", *words)
     step = size * 4 or len(data)
-    functions = Functions(SymbolTable())
+    functions = Functions(io.BytesIO(), Span(0, 0, 0))
     for place in range(0, len(data), step or 1):
         functions.append(START + place, min(START + place + step, START + len(data)))
     return Code(
