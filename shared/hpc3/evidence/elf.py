@@ -12,7 +12,7 @@ import re
 import struct
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO, NamedTuple, cast
 
 MAGIC = b"\x7fELF"
 
@@ -24,6 +24,9 @@ _FAMILIES = {
     "EM_RISCV": "riscv64",
     "EM_X86_64": "x86_64",
 }
+# sh_type and p_type, System V ABI, chapters "Sections" and "Program Header"
+_NULL, _PROGRAM_BITS, _STRINGS, _NO_BITS = 0, 1, 3, 8
+_LOAD, _DYNAMIC, _INTERP, _NOTE = 1, 2, 3, 4
 # GNU_PROPERTY_X86_ISA_1_NEEDED, https://gitlab.com/x86-psABIs/x86-64-ABI, section "Program Property"
 _ISA_NEEDED_PROPERTY = 0xC0008002
 _ISA_NEEDED = ((1, "x86_64"), (2, "x86_64_v2"), (4, "x86_64_v3"), (8, "x86_64_v4"))
@@ -64,8 +67,7 @@ class BoundedReader(io.RawIOBase):
         return self._stream.tell()
 
 
-@dataclass(frozen=True)
-class Span:
+class Span(NamedTuple):
     """A section's place: offset and size in the file, address in memory."""
 
     offset: int
@@ -139,13 +141,34 @@ def read_span(stream: BinaryIO, span: Span, limit: int) -> bytes:
     return stream.read(min(span.size, limit))
 
 
+class _Section(NamedTuple):
+    """A section header up to its size; ``type`` and ``flags`` as numbers."""
+
+    name: str
+    type: int
+    flags: int
+    address: int
+    offset: int
+    size: int
+
+    @property
+    def span(self) -> Span:
+        return Span(self.offset, self.size, self.address)
+
+
+class _Segment(NamedTuple):
+    number: int
+    type: int
+    alignment: int
+
+
 # pyelftools' own types do not say which section class a section type gives: hence Any.
 def _object(elf: Any) -> ElfObject:
     sections = _section_headers(elf)
     segments = _segment_headers(elf)
-    by_name = {name: number for number, (name, _) in enumerate(sections)}
+    by_name = {section.name: number for number, section in enumerate(sections)}
     dynamic = _dynamic(elf, by_name, segments)
-    interpreter = next((elf.get_segment(n).get_interp_name() for n, s in segments if s["p_type"] == "PT_INTERP"), "")
+    interpreter = next((elf.get_segment(s.number).get_interp_name() for s in segments if s.type == _INTERP), "")
     is_program = bool(interpreter) or elf["e_type"] == "ET_EXEC"
     kernel_min, isa_needed = _notes(elf, by_name, segments)
     comment = by_name.get(".comment")
@@ -161,40 +184,52 @@ def _object(elf: Any) -> ElfObject:
         needed_versions=_versions(elf, by_name.get(".gnu.version_r")),
         defined_versions=_versions(elf, by_name.get(".gnu.version_d")),
         kernel_min=kernel_min,
-        load_alignment=min((s["p_align"] for _, s in segments if s["p_type"] == "PT_LOAD"), default=0),
+        load_alignment=min((s.alignment for s in segments if s.type == _LOAD), default=0),
         isa_needed=isa_needed,
         compilers=() if comment is None else _compilers(elf.get_section(comment)),
         entry=int(elf["e_entry"]),
-        sections={name: _span(h) for name, h in sections if h["sh_type"] not in ("SHT_NOBITS", "SHT_NULL")},
-        variables={name: _span(h) for name, h in sections if h["sh_flags"] & 0x1 and h["sh_addr"]},
-        code=tuple(_span(h) for _, h in sections if h["sh_flags"] & 0x4 and h["sh_type"] == "SHT_PROGBITS"),
+        sections={s.name: s.span for s in sections if s.type not in (_NULL, _NO_BITS)},
+        variables={s.name: s.span for s in sections if s.flags & 0x1 and s.address},
+        code=tuple(s.span for s in sections if s.flags & 0x4 and s.type == _PROGRAM_BITS),
     )
 
 
-def _section_headers(elf: Any) -> list[tuple[str, Any]]:
-    """Return name and header of every section; only those that are read become objects (4x faster)."""
+def _section_headers(elf: Any) -> list[_Section]:
+    """Return every section; only those that are read become objects of pyelftools, which takes ten times as long."""
     number = elf.num_sections()
     if number > _MOST_SECTIONS:
         raise UnreadableElf(f"states {number} sections")
-    headers = _headers(elf, elf.structs.Elf_Shdr, elf["e_shoff"], elf["e_shentsize"], number)
-    names: Any = elf.get_section(elf.get_shstrndx()) if number else None
-    return [(names.get_string(h["sh_name"]) if hasattr(names, "get_string") else "", h) for h in headers]
+    layout = {32: "IIIIII", 64: "IIQQQQ"}[elf.elfclass]
+    headers = _headers(elf, layout, elf["e_shoff"], elf["e_shentsize"], number)
+    names = elf.get_shstrndx() if number else 0
+    strings = b""
+    if names < number and headers[names][1] == _STRINGS:
+        elf.stream.seek(headers[names][4])
+        strings = elf.stream.read(headers[names][5])
+    return [_Section(_name(strings, name), *rest) for name, *rest in headers]
 
 
-def _segment_headers(elf: Any) -> list[tuple[int, Any]]:
+def _segment_headers(elf: Any) -> list[_Segment]:
     number = elf.num_segments()
     if number > _MOST_SECTIONS:
         raise UnreadableElf(f"states {number} segments")
-    return list(enumerate(_headers(elf, elf.structs.Elf_Phdr, elf["e_phoff"], elf["e_phentsize"], number)))
+    layout = {32: "IIIIIIII", 64: "IIQQQQQQ"}[elf.elfclass]
+    headers = _headers(elf, layout, elf["e_phoff"], elf["e_phentsize"], number)
+    return [_Segment(place, header[0], header[7]) for place, header in enumerate(headers)]
 
 
-def _headers(elf: Any, layout: Any, start: int, size: int, number: int) -> list[Any]:
-    from elftools.common.utils import struct_parse
+def _headers(elf: Any, layout: str, start: int, size: int, number: int) -> list[tuple[int, ...]]:
+    elf.stream.seek(start)
+    raw = elf.stream.read(size * number)
+    reader = struct.Struct(("<" if elf.little_endian else ">") + layout)
+    return [reader.unpack_from(raw, size * place) for place in range(number)]
 
-    return [struct_parse(layout, elf.stream, stream_pos=start + size * place) for place in range(number)]
+
+def _name(strings: bytes, place: int) -> str:
+    return strings[place : strings.find(b"\0", place)].decode("utf-8", "replace")
 
 
-def _dynamic(elf: Any, sections: Mapping[str, int], segments: Iterable[tuple[int, Any]]) -> dict[str, list[str]]:
+def _dynamic(elf: Any, sections: Mapping[str, int], segments: Iterable[_Segment]) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {"needed": [], "soname": [], "rpath": [], "runpath": []}
     table: Any = None
     if ".dynamic" in sections:
@@ -202,7 +237,7 @@ def _dynamic(elf: Any, sections: Mapping[str, int], segments: Iterable[tuple[int
         if table["sh_type"] == "SHT_NOBITS":  # a file of debug symbols: its headers describe another file
             return found
     if not hasattr(table, "iter_tags"):  # section headers were stripped, or lie: the loader's view is left
-        table = next((elf.get_segment(n) for n, s in segments if s["p_type"] == "PT_DYNAMIC"), None)
+        table = next((elf.get_segment(s.number) for s in segments if s.type == _DYNAMIC), None)
     if not hasattr(table, "iter_tags"):
         return found
     for tag in _bounded(table.iter_tags()):
@@ -224,11 +259,11 @@ def _versions(elf: Any, number: int | None) -> tuple[str, ...]:
     return tuple(sorted(names))
 
 
-def _notes(elf: Any, sections: Mapping[str, int], segments: Iterable[tuple[int, Any]]) -> tuple[str, str]:
+def _notes(elf: Any, sections: Mapping[str, int], segments: Iterable[_Segment]) -> tuple[str, str]:
     kernel_min, isa_needed = "", ""
     holders = [elf.get_section(sections[n]) for n in (".note.ABI-tag", ".note.gnu.property") if n in sections]
     if not all(hasattr(holder, "iter_notes") for holder in holders) or not sections:
-        holders = [elf.get_segment(n) for n, s in segments if s["p_type"] == "PT_NOTE"]
+        holders = [elf.get_segment(s.number) for s in segments if s.type == _NOTE]
     for holder in holders:
         for note in _bounded(holder.iter_notes()):
             if note["n_name"] != "GNU":
@@ -273,10 +308,6 @@ def _kind(e_type: str, *, is_program: bool, has_soname: bool) -> str:
 
 def _folders(entries: Iterable[str]) -> tuple[str, ...]:
     return tuple(folder for entry in entries for folder in re.split(":", entry) if folder)
-
-
-def _span(section: Any) -> Span:
-    return Span(int(section["sh_offset"]), int(section["sh_size"]), int(section["sh_addr"]))
 
 
 def _bounded(things: Iterator[Any]) -> Iterator[Any]:

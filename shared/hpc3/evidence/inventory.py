@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import BinaryIO
 
 from hpc3.facts import Evidence
@@ -25,6 +25,8 @@ LOADER_CACHE = "etc/ld.so.cache"
 _TEXTS = (*OS_RELEASE_PATHS, *POINT_RELEASE_PATHS, LOADER_CACHE)
 _TEXT_LIMIT = 8 << 20
 _ELF_HEADER = 52  # bytes, of the 32-bit kind
+#: Sections whose places are evidence.
+_EVIDENT_SECTIONS = (".dynamic", ".gnu.version_d", ".gnu.version_r", ".note.ABI-tag")
 _MOST_ENTRIES = 20_000_000
 
 #: Called with the open file, the object and the path of each ELF file.
@@ -37,7 +39,7 @@ class Inventory:
 
     Attributes:
         links: path of each symbolic link to its target.
-        elf: ELF files by path.
+        elf: ELF files by path, their sections as far as they are evidence.
         libraries: recognised shared libraries, in the order of the walk.
         static_mpi: executables with an MPI inside: path to component and file offset.
         libc: path to the version that a C library states, and its file offset.
@@ -106,10 +108,14 @@ def _take_file(inventory: Inventory, tree: Tree, entry: Entry, visit_elf: ElfVis
     if entry.executable:
         inventory.executables.add(entry.path)
     _note_name(inventory, entry.path)
-    if entry.size < _ELF_HEADER and not _is_metadata(entry.path):
+    is_metadata = _is_metadata(entry.path)
+    if entry.size < _ELF_HEADER and not is_metadata:
         return
     try:
-        with tree.open(entry) as stream:
+        stream = tree.open(entry, b"" if is_metadata else MAGIC)
+        if stream is None:
+            return
+        with stream:
             _read_metadata(inventory, stream, entry.path)
             stream.seek(0)
             if stream.read(4) == MAGIC:
@@ -157,7 +163,7 @@ def _read_elf(inventory: Inventory, stream: BinaryIO, path: str, visit_elf: ElfV
     except UnreadableElf as error:
         inventory.skipped.append(Skipped(f"/{path}", str(error)))
         return
-    inventory.elf[path] = elf
+    inventory.elf[path] = _abridged(elf)
     inventory.libraries.extend(_present(recognise_library(stream, elf, path)))
     if elf.kind == "executable":
         component, offset = static_mpi(stream, elf)
@@ -173,6 +179,12 @@ def _read_elf(inventory: Inventory, stream: BinaryIO, path: str, visit_elf: ElfV
         inventory.skipped.append(Skipped(f"/{path}", trouble))
     if visit_elf is not None:
         visit_elf(stream, elf, path)
+
+
+def _abridged(elf: ElfObject) -> ElfObject:
+    """Return an object without the places that nobody asks for after the walk: an image has ten thousands of files."""
+    places = {name: elf.sections[name] for name in _EVIDENT_SECTIONS if name in elf.sections}
+    return replace(elf, sections=places, variables={}, code=(), compilers=())
 
 
 def _libc(stream: BinaryIO, elf: ElfObject, path: str) -> tuple[str, str, int]:

@@ -29,6 +29,7 @@ _IN_MEMORY = 16 << 20
 _FILE_LIMIT = 8 << 30
 _SPARSE_LIMIT = 64 << 20  # a header is enough for a giant of holes; builders of images write none
 _COPY = 1 << 20
+_BUFFER = 1 << 16  # tarfile copies what is left of its buffer at each header
 _UNREADABLE = (tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError, ValueError)
 
 
@@ -62,8 +63,10 @@ class LayerTree:
             final |= seen
             hidden |= hides
 
-    def open(self, entry: Entry) -> BinaryIO:
+    def open(self, entry: Entry, magic: bytes = b"") -> BinaryIO | None:
         """Return the content of the entry that was yielded last, in memory or, if large, in a temporary file.
+
+        None: it does not begin with ``magic``.
 
         Raises:
             OSError: it is larger than any honest file, or the layer ends inside it.
@@ -75,25 +78,17 @@ class LayerTree:
             raise OSError("its content is not in this layer")
         if self._member.size > (_SPARSE_LIMIT if self._member.issparse() else _FILE_LIMIT):
             raise OSError("is too large")
-        spool = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY)  # noqa: SIM115 - closed by the caller
         try:
-            while chunk := stream.read(_COPY):
-                spool.write(chunk)
+            return _spooled(stream, magic)
         except _UNREADABLE as error:
-            spool.close()
             raise OSError(f"the layer ends inside it: {error}") from error
-        except InputError:
-            spool.close()
-            raise
-        spool.seek(0)
-        return cast(BinaryIO, spool)
 
     def _layer(self, number: int, seen: set[str], hides: set[str]) -> Iterator[Entry | Skipped]:
         where = f"layer {number + 1} of {len(self._layers)}"
         try:
             with (
                 self._layers[number]() as stream,
-                tarfile.open(fileobj=stream, mode="r|", bufsize=_COPY, tarinfo=BoundedMember) as tar,
+                tarfile.open(fileobj=stream, mode="r|", bufsize=_BUFFER, tarinfo=BoundedMember) as tar,
             ):
                 self._tar = tar
                 for member in tar:
@@ -109,6 +104,23 @@ class LayerTree:
             raise InputError(f"cannot be read: {error}", where=where) from error
         finally:
             self._tar = self._member = None
+
+
+def _spooled(stream: IO[bytes], magic: bytes) -> BinaryIO | None:
+    """Return a copy of a stream to read from any place; None where it does not begin with ``magic``."""
+    chunk = stream.read(_COPY)
+    if not chunk.startswith(magic):
+        return None
+    spool = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY)  # noqa: SIM115 - closed by the caller
+    try:
+        while chunk:
+            spool.write(chunk)
+            chunk = stream.read(_COPY)
+        spool.seek(0)
+    except BaseException:
+        spool.close()
+        raise
+    return cast(BinaryIO, spool)
 
 
 def _takes_whiteout(path: str, hides: set[str]) -> bool:

@@ -39,8 +39,12 @@ class Tree(Protocol):
     def entries(self) -> Iterator[Entry | Skipped]:
         """Yield every name once; what cannot be looked at comes as `Skipped`."""
 
-    def open(self, entry: Entry) -> BinaryIO:
+    def open(self, entry: Entry, magic: bytes = b"") -> BinaryIO | None:
         """Open a regular file for reading from any place; valid until the next entry is asked for.
+
+        Args:
+            entry: the one that was yielded last.
+            magic: bytes with which it must begin; None is returned where it does not.
 
         Raises:
             OSError: the file cannot be read.
@@ -78,13 +82,16 @@ class DirectoryTree:
                 yield entry
             pending.extend(reversed(below))
 
-    def open(self, entry: Entry) -> BinaryIO:
-        """Open a regular file; a link that took its place meanwhile is refused."""
+    def open(self, entry: Entry, magic: bytes = b"") -> BinaryIO | None:
+        """Open a regular file that begins with ``magic``; a link that took its place meanwhile is refused."""
         # NONBLOCK: were it a pipe by now, opening it would wait for a writer
         handle = os.open(f"{self.root}/{entry.path}", os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         if not stat.S_ISREG(os.fstat(handle).st_mode):
             os.close(handle)
             raise OSError(errno.EINVAL, "is no regular file any more", entry.path)
+        if magic and os.pread(handle, len(magic), 0) != magic:
+            os.close(handle)
+            return None
         return os.fdopen(handle, "rb")
 
     def _entry(self, path: str, found: os.DirEntry[str]) -> Entry | Skipped:

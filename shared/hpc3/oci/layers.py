@@ -197,11 +197,12 @@ class CheckedStream(io.RawIOBase):
         self._where = where
         self._hash = hashlib.new(layer.digest.partition(":")[0])
         self._size = 0
-        self._rest = b""
+        self._chunk = b""
+        self._place = 0
 
     def read(self, size: int = -1) -> bytes:
         """Return at most ``size`` bytes; nothing at the end."""
-        while not self._rest:
+        while self._place >= len(self._chunk):
             chunk = next(self._chunks, b"")
             if not chunk:
                 return b""
@@ -209,8 +210,9 @@ class CheckedStream(io.RawIOBase):
             self._size += len(chunk)
             if self._size > self._layer.size:
                 raise InputError(f"is longer than the {self._layer.size} bytes it should have", where=self._where)
-            self._rest = chunk
-        piece, self._rest = (self._rest, b"") if size < 0 else (self._rest[:size], self._rest[size:])
+            self._chunk, self._place = chunk, 0
+        end = len(self._chunk) if size < 0 else self._place + size
+        piece, self._place = self._chunk[self._place : end], end
         return piece
 
     def finish(self) -> None:
