@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -54,6 +55,7 @@ def observe_image(store: ImageStore, image: Manifest, command_path: str, args: a
 
 def observe_files(tree: Tree, command_path: str, args: argparse.Namespace) -> Observed:
     """Return what the files of a tree show, with progress on a terminal."""
+    gc.enable()  # reading a hundred thousand files makes cycles (`hpc3.cli` begins without the collector)
     from hpc3.evidence.scan import observe_tree
 
     if args.no_isa:
