@@ -85,10 +85,11 @@ FEATURES: Mapping[str, str] = {
 _HARMLESS_MNEMONICS = ("TZCNT",)
 
 #: What an instruction is looked at for: to be counted, or for where it leads.
-_OPERANDS, _BRANCHES, _LEAVES, _OLD, _TAKES, _USES, _BROKEN, _ASKS = (1 << bit for bit in range(8))
+_OPERANDS, _BRANCHES, _LEAVES, _OLD, _TAKES, _NUMBERS, _USES, _BROKEN, _ASKS = (1 << bit for bit in range(9))
 _COUNTED = _USES | _BROKEN | _ASKS
 #: Vectors without VEX: code compiled for AVX has none.
 _OLD_FEATURES = frozenset((iced.CpuidFeature.SSE, iced.CpuidFeature.SSE2))
+_WIDE = frozenset(("IMM32", "IMM32SEX64", "IMM64"))
 _MANY = 16
 _STUB_SIZE = 16
 
@@ -142,14 +143,18 @@ def _follow(code: Code, function: Function, data: bytes, counts: dict[int, int])
     """
     found = Leads(returns=not data)
     accesses = found.accesses
-    low, high, quick = function.start, function.end, 0 if code.position_dependent else _OPERANDS
-    table = _interest_and_leads()
+    low, high, is_fixed = function.start, function.end, code.position_dependent
+    table = _interest_and_leads(is_fixed)
     for instruction in iced.Decoder(64, data, ip=low):
         opcode = instruction.code
         kind = table[opcode]
-        if kind <= quick:
-            if kind and instruction.is_ip_rel_memory_operand:
+        if not kind:
+            continue
+        if kind == _OPERANDS:
+            if instruction.is_ip_rel_memory_operand:
                 accesses.add(instruction.ip_rel_memory_address)
+            elif is_fixed and instruction.memory_displ_size > 1 and instruction.memory_base == iced.Register.NONE:
+                accesses.add(instruction.memory_displacement)
         elif kind == _BRANCHES:
             target = instruction.near_branch_target
             if not low <= target < high:
@@ -158,31 +163,21 @@ def _follow(code: Code, function: Function, data: bytes, counts: dict[int, int])
         else:
             if kind & _COUNTED:
                 counts[opcode] = counts.get(opcode, 0) + 1
-            _take(code, instruction, kind, found)
+            _take(instruction, kind, found, is_fixed=is_fixed)
     return found
 
 
-def _take(code: Code, instruction: iced.Instruction, kind: int, found: Leads) -> None:
-    """Add what is less frequent: addresses taken, ways out, vectors, everything in position-dependent programs."""
-    if instruction.is_ip_rel_memory_operand:
-        (found.pointers if kind & _TAKES else found.accesses).add(instruction.ip_rel_memory_address)
-    elif code.position_dependent:
-        _follow_fixed(code, instruction, found)
+def _take(instruction: iced.Instruction, kind: int, found: Leads, *, is_fixed: bool) -> None:
+    """Add what is less frequent: addresses taken, ways out, vectors, numbers that may be addresses."""
+    address = data_address(instruction, is_fixed=is_fixed) if kind & _OPERANDS else 0
+    if address:
+        (found.pointers if kind & _TAKES else found.accesses).add(address)
+    elif kind & _NUMBERS:
+        found.pointers.update(_immediates(instruction))
     if kind & _LEAVES:
         found.returns = True
     elif kind & _OLD:
         found.is_old = True
-
-
-def _follow_fixed(code: Code, instruction: iced.Instruction, found: Leads) -> None:
-    """Add the fixed addresses that an instruction of a position-dependent program names."""
-    address = data_address(instruction, is_fixed=code.position_dependent)
-    if not address:
-        found.pointers.update(_immediates(instruction))
-    elif instruction.mnemonic == iced.Mnemonic.LEA:
-        found.pointers.add(address)
-    else:
-        found.accesses.add(address)
 
 
 def written_variables(code: Code, function: Function, data: bytes) -> Iterator[tuple[int, int]]:
@@ -253,10 +248,10 @@ def _interest() -> list[int]:
 
 
 @cache
-def _interest_and_leads() -> list[int]:
+def _interest_and_leads(is_fixed: bool) -> list[int]:
     """Return, by iced's code, what `_interest` does and what an instruction may lead by.
 
-    That is a near branch, a way out, an operand in memory, or a number that may be an address.
+    That is a near branch, a way out, an operand in memory, or in a program linked to fixed addresses a number.
     """
     names = {value: name for name, value in vars(iced.OpCodeOperandKind).items() if isinstance(value, int)}
     table = list(_interest())
@@ -267,8 +262,10 @@ def _interest_and_leads() -> list[int]:
         if any(kind.startswith("BR64_") for kind in kinds):
             table[opcode] |= _BRANCHES
             continue
-        if any("MEM" in kind or kind in ("IMM32", "IMM32SEX64", "IMM64") for kind in kinds):
+        if any("MEM" in kind for kind in kinds):
             table[opcode] |= _OPERANDS
+        if is_fixed and not _WIDE.isdisjoint(kinds):
+            table[opcode] |= _NUMBERS
         if instruction.mnemonic == iced.Mnemonic.LEA:
             table[opcode] |= _TAKES
         elif instruction.flow_control in (iced.FlowControl.RETURN, iced.FlowControl.INDIRECT_BRANCH):
