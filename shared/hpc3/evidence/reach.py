@@ -26,6 +26,7 @@ from .references import References
 
 _PREDICATE_SIZE = 160
 _ASKER_SIZE = 4096
+_GUESS_SIZE = 1 << 20
 _GAP = 256
 #: An object with dispatch of its own that is nevertheless compiled for a target uses it in many of its functions;
 #: hand-written kernels behind flags that lie in memory are few.
@@ -218,9 +219,10 @@ class Reach:
     def _feature_variables(self, references: References) -> list[tuple[int, int]]:
         """Return the address ranges that functions asking the CPU write, or hand on to be written."""
         ranges: set[tuple[int, int]] = set()
-        small = {number for number in self._askers if self._size(number) <= _ASKER_SIZE}
+        askers = {number for number in self._askers if not self._is_a_guess_of_all(number)}
+        small = {number for number in askers if self._size(number) <= _ASKER_SIZE}
         callers = references.targets.functions_with({self._functions.starts[number] for number in small})
-        for number in self._askers | {n for n in callers if self._size(n) <= _ASKER_SIZE}:
+        for number in askers | {n for n in callers if self._size(n) <= _ASKER_SIZE}:
             for address, size in self._follower.written_variables(self._code, *self._body(number)):
                 if any(low <= address < high for low, high in self._code.writable):
                     ranges.add((address, address + size))
@@ -271,6 +273,10 @@ class Reach:
     def _size(self, number: int) -> int:
         function = self._functions[number]
         return function.end - function.start
+
+    def _is_a_guess_of_all(self, number: int) -> bool:
+        """Whether a guessed function may be a whole stripped program: what that writes says nothing."""
+        return self._functions[number].guessed and self._size(number) > _GUESS_SIZE
 
     def _body(self, number: int) -> tuple[Function, bytes]:
         function = self._functions[number]
