@@ -203,6 +203,7 @@ def _compute(instruction: iced.Instruction, is_fixed: bool) -> Effect:
     is_same = has_two and instruction.op0_register == instruction.op1_register != Register.NONE
     mnemonic, operation = instruction.mnemonic, ARITHMETIC[instruction.mnemonic]
     register = full_register(instruction.op0_register) if instruction.op0_kind == OpKind.REGISTER else None
+    is_partial = register is not None and RegisterExt.size(instruction.op0_register) < 4
 
     def compute(state: State) -> None:
         left, right = left_of(state), right_of(state)
@@ -212,7 +213,7 @@ def _compute(instruction: iced.Instruction, is_fixed: bool) -> Effect:
         elif left is not None and right is not None:
             result = operation(left, right) & _ALL
         if register is not None:
-            state.set(register, result)
+            state.set(register, None if is_partial and left is None else result)
             if mnemonic == Mnemonic.ADD:
                 state.summed.add(register)
         if mnemonic != Mnemonic.NOT:
@@ -300,20 +301,20 @@ def _loader(instruction: iced.Instruction, is_fixed: bool) -> Reader:
 
     def load(state: State) -> int | None:
         address = address_of(state)
-        return state.load(address) if address else None
+        return None if address is None else state.load(address)
 
-    return _nothing if address_of is _zero else load
+    return _nothing if address_of is _nothing else load
 
 
 def _address(instruction: iced.Instruction) -> Reader:
     """Return what reads a register and adds a displacement; unknown where the operand is more than that."""
     if instruction.memory_index != Register.NONE or instruction.memory_base == Register.NONE:
-        return _zero
+        return _nothing
     register, displacement = full_register(instruction.memory_base), int(instruction.memory_displacement)
     displacement -= 1 << 64 if displacement >= 1 << 63 else 0
 
-    def address(state: State) -> int:
+    def address(state: State) -> int | None:
         base = state.registers.get(register)
-        return base + displacement if base else 0
+        return base + displacement if base else None  # nothing, which features may be, is no address
 
     return address

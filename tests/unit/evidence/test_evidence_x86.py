@@ -1,0 +1,150 @@
+"""x86-64 code: what a CPU without features runs of it, where it leads, and that nothing breaks the analysis."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hpc3.evidence import isa_x86
+from hpc3.evidence.code import Code, Slots, Text
+from hpc3.evidence.elf import Span
+from hpc3.evidence.functions import Functions
+from hpc3.evidence.instruction_set import AbsentPath, Oracle
+from hpc3.evidence.isa import analyse_code
+
+START = 0x401000
+CPUID = b"\x0f\xa2"
+POPCNT = b"\xf3\x48\x0f\xb8\xc1"  # popcnt rax, rcx
+RET = b"\xc3"
+
+
+def code_of(*bodies: bytes, fixed: bool = False) -> Code:
+    """Return code of the given functions, all of them exported."""
+    functions = Functions(io.BytesIO(), Span(0, 0, 0))
+    data = b""
+    for body in bodies:
+        functions.append(START + len(data), START + len(data) + len(body))
+        data += body
+    return Code(
+        path="usr/lib/libx.so",
+        soname="libx.so",
+        family="x86_64",
+        position_dependent=fixed,
+        text=Text(io.BytesIO(data), (Span(0, len(data), START),)),
+        functions=functions,
+        exports=frozenset(functions.starts),
+        slots=Slots({START + 0x1000: START}),
+        writable=((START + 0x2000, START + 0x3000),),
+    )
+
+
+def path_of(body: bytes, *, variables: range = range(0)) -> AbsentPath:
+    code = code_of(body)
+    oracle = Oracle(variables.__contains__, lambda slot: False, lambda address: False, lambda address: False)
+    return isa_x86.absent_path(code, code.functions[0], body, oracle)
+
+
+def guarded(check: bytes, jump: bytes = b"\x74") -> bytes:
+    """Return a function that asks the CPU, checks, and jumps over a POPCNT (by JE, or what is given)."""
+    return CPUID + check + jump + bytes([len(POPCNT)]) + POPCNT + RET
+
+
+@pytest.mark.parametrize(
+    ("check", "jump"),
+    [
+        (b"\x85\xc9", b"\x74"),  # test ecx, ecx; je
+        (b"\xf7\xc1\x00\x00\x80\x00", b"\x74"),  # test ecx, 1 << 23; je
+        (b"\x83\xe1\x04", b"\x74"),  # and ecx, 4; je
+        (b"\x80\xe1\x04", b"\x74"),  # and cl, 4; je
+        (b"\x0f\xba\xe1\x17", b"\x73"),  # bt ecx, 23; jae
+        (b"\x83\xf9\x01", b"\x75"),  # cmp ecx, 1; jne
+        (b"\x31\xd2\x39\xd1", b"\x74"),  # xor edx, edx; cmp ecx, edx; je
+        (b"\x89\xcb\x48\x85\xdb", b"\x74"),  # mov ebx, ecx; test rbx, rbx; je
+        (b"\x85\xc9\x0f\x95\xc0\x84\xc0", b"\x74"),  # test ecx, ecx; setne al; test al, al; je
+    ],
+)
+def test_a_check_is_followed(check: bytes, jump: bytes) -> None:
+    path = path_of(guarded(check, jump))
+    assert path.checks
+    assert "popcnt" not in path.features
+
+
+@pytest.mark.parametrize(
+    "check",
+    [
+        b"\x48\x85\xff",  # test rdi, rdi: an argument
+        b"\x48\x8d\x43\x08\x48\x85\xc0",  # lea rax, [rbx+8]; test rax, rax
+        b"\x48\x8d\x04\x37\x48\x85\xc0",  # lea rax, [rdi+rsi]; test rax, rax
+        b"\x4d\x31\xc0\x4c\x03\xc7\x4d\x85\xc0",  # xor r8, r8; add r8, rdi; test r8, r8
+        b"\x40\x30\xff\x48\x85\xff",  # xor dil, dil; test rdi, rdi
+        b"\x48\x8b\x03\x48\x85\xc0",  # mov rax, [rbx]; test rax, rax
+        b"\xff\xd7\x85\xc0",  # call rdi; test eax, eax
+    ],
+)
+def test_what_is_not_known_decides_nothing(check: bytes) -> None:
+    path = path_of(guarded(check))
+    assert not path.checks
+    assert path.features["popcnt"] == 1
+
+
+def test_a_variable_that_holds_features_is_nothing() -> None:
+    place = START + 0x2000
+    load = b"\x8b\x05" + (place - START - 6).to_bytes(4, "little")  # mov eax, [rip + place]
+    body = load + b"\xa8\x01\x74" + bytes([len(POPCNT)]) + POPCNT + RET  # test al, 1; je
+    assert "popcnt" not in path_of(body, variables=range(place, place + 4)).features
+    assert path_of(body).features["popcnt"] == 1
+
+
+def test_where_a_function_leads() -> None:
+    call = b"\xe8" + (0x20).to_bytes(4, "little")
+    lea = b"\x48\x8d\x05" + (0x30).to_bytes(4, "little")
+    store = b"\x89\x05" + (0x40).to_bytes(4, "little")
+    _, references = isa_x86.count_and_follow(code_of(call + lea + store + RET))
+    assert list(references.targets[0]) == [START + 5 + 0x20]
+    assert list(references.pointers[0]) == [START + 12 + 0x30]
+    assert list(references.accesses[0]) == [START + 18 + 0x40]
+    assert list(references.returns) == [True]
+
+
+def test_numbers_are_addresses_only_in_a_program_linked_to_fixed_ones() -> None:
+    body = b"\xbf" + (START + 0x40).to_bytes(4, "little")  # mov edi, START + 0x40
+    body += b"\x8b\x04\x25" + (START + 0x80).to_bytes(4, "little") + RET  # mov eax, [START + 0x80]
+    _, fixed = isa_x86.count_and_follow(code_of(body, fixed=True))
+    assert list(fixed.pointers[0]) == [START + 0x40]
+    assert list(fixed.accesses[0]) == [START + 0x80]
+    _, moving = isa_x86.count_and_follow(code_of(body))
+    assert not moving.pointers[0]
+    assert not moving.accesses[0]
+
+
+def test_counting_alone_and_while_following_is_the_same() -> None:
+    code = code_of(guarded(b"\x85\xc9"), POPCNT * 3 + RET, RET, b"\x06" + POPCNT)  # 06 is no instruction
+    alone = isa_x86.count_features(code)
+    assert [(use.function.number, dict(use.features), use.asks) for use in alone] == [
+        (0, {"popcnt": 1}, True),
+        (1, {"popcnt": 3}, False),
+    ]
+    assert isa_x86.count_and_follow(code)[0] == alone
+
+
+#: Opcodes that carry control flow, addresses and flags, so that fuzzed code goes deep.
+PIECES = [
+    CPUID, POPCNT, RET, b"\x85\xc9", b"\x74\x05", b"\x75\xfb", b"\xeb\x02", b"\xe8\x03\0\0\0", b"\x31\xc0",
+    b"\x48\x8d\x05\x10\0\0\0", b"\x48\x8b\x05\xf0\x0f\0\0", b"\x89\x05\xf0\x1f\0\0", b"\x48\x01\xd0", b"\xff\xe0",
+    b"\xff\x24\xc5\0\x10\x40\0", b"\xff\x15\xf0\x0f\0\0", b"\x0f\x44\xc1", b"\x0f\x95\xc0", b"\x0f\xba\xe1\x17",
+    b"\xc5\xf8\x77", b"\x62", b"\xf2\xff\x25", b"\xbf\0\x10\x40\0", b"\xf7\xd0", b"\x48\xc1\xe8\x3f", b"\x50",
+]  # fmt: skip
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.lists(st.one_of(st.sampled_from(PIECES), st.binary(max_size=4)), max_size=60), st.booleans(), st.integers(1, 4)
+)
+def test_any_bytes_are_analysed(pieces: list[bytes], fixed: bool, number: int) -> None:
+    step = len(pieces) // number + 1
+    bodies = [b"".join(pieces[start : start + step]) for start in range(0, len(pieces), step)]
+    use = analyse_code(code_of(*(body for body in bodies if body), fixed=fixed))
+    assert use.code_bytes == len(b"".join(pieces))
