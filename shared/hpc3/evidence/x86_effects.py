@@ -135,7 +135,7 @@ def _effect(instruction: iced.Instruction, is_fixed: bool) -> Effect | None:
     return _forget(instruction)
 
 
-_frequent_effect = lru_cache(maxsize=1 << 16)(_effect)
+_frequent_effect = lru_cache(maxsize=1 << 13)(_effect)
 
 
 def _ask(mnemonic: int) -> Effect:
