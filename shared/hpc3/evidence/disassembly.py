@@ -22,7 +22,7 @@ from hpc3.facts import Unknown
 from hpc3.observed import CpuUse, Skipped
 
 from .elf import ElfObject
-from .isa import FAMILIES, ObjectUse, analyse, merge
+from .isa import FAMILIES, ObjectUse, analyse, merge, not_analysed
 
 _IN_MEMORY = 2 << 20  # of a file that waits for a process
 
@@ -65,7 +65,11 @@ class Disassembly:
             return
         while len(self._running) >= 2 * self._jobs:
             self._await_oldest()
-        copy = _copy(stream, elf, path)
+        try:
+            copy = _copy(stream, elf, path)
+        except OSError as error:
+            self._take(not_analysed(elf, path, f"no copy for another process: {error}"))
+            return
         try:
             self._running.append((copy, self._pool.submit(_analyse_copy, copy)))
         except BrokenProcessPool:
@@ -123,8 +127,7 @@ class _Copy:
             Path(self.file).unlink(missing_ok=True)
 
     def lost(self) -> ObjectUse:
-        trouble = "not analysed: the process died, perhaps for want of memory"
-        return ObjectUse(self.path, self.elf.family, 0, trouble=trouble)
+        return not_analysed(self.elf, self.path, "the process died, perhaps for want of memory")
 
 
 def _copy(stream: BinaryIO, elf: ElfObject, path: str) -> _Copy:
@@ -143,5 +146,8 @@ def _copy(stream: BinaryIO, elf: ElfObject, path: str) -> _Copy:
 
 
 def _analyse_copy(copy: _Copy) -> ObjectUse:
-    with copy.open() as stream:
-        return analyse(stream, copy.elf, copy.path)
+    try:
+        with copy.open() as stream:
+            return analyse(stream, copy.elf, copy.path)
+    except OSError as error:
+        return not_analysed(copy.elf, copy.path, f"the copy cannot be read: {error}")

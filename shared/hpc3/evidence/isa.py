@@ -40,9 +40,13 @@ def analyse(stream: BinaryIO, elf: ElfObject, path: str) -> ObjectUse:
     """Return what the code of an ELF file uses; whatever its bytes do to the analysis becomes ``trouble``."""
     try:
         return analyse_code(read_code(stream, elf, path))
-    except (ValueError, OverflowError, IndexError, KeyError, RecursionError) as error:
-        trouble = f"not analysed: {type(error).__name__} {error}"
-        return ObjectUse(path, elf.family, sum(span.size for span in elf.code), trouble=trouble)
+    except (ValueError, OverflowError, IndexError, KeyError, RecursionError, MemoryError, OSError) as error:
+        return not_analysed(elf, path, f"{type(error).__name__} {error}")
+
+
+def not_analysed(elf: ElfObject, path: str, why: str) -> ObjectUse:
+    """Return what is left to say of an object that may use anything."""
+    return ObjectUse(path, elf.family, sum(span.size for span in elf.code), trouble=f"not analysed: {why}")
 
 
 def analyse_code(code: Code) -> ObjectUse:
