@@ -14,6 +14,7 @@ from typing import Any
 from hpc3 import targets
 from hpc3.behaviour import RECIPE_PROFILE
 from hpc3.errors import InputError
+from hpc3.oci.edit import runtime_of
 from hpc3.oci.manifest import digest_of
 from hpc3.vocabulary import OCI_PREFIX, key, vocabulary
 
@@ -47,7 +48,7 @@ _APK_MUSL = re.compile(rb"^P:musl\nV:([0-9]+\.[0-9]+(?:\.[0-9]+)?)", re.MULTILIN
 
 def from_config(config: Mapping[str, Any], labels: Mapping[str, str]) -> dict[str, str]:
     """Return what an image config says: when it was made, from what, and how it starts."""
-    runtime = config.get("config") or {}
+    runtime = runtime_of(config)
     found = {
         OCI_PREFIX + "created": config.get("created"),
         OCI_PREFIX + "base.name": labels.get(OCI_PREFIX + "base.name"),

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from hpc3.errors import CheckFailed, InputError
-from hpc3.oci.edit import annotate_manifest, changes_between, label_config, labels_of
+from hpc3.oci.edit import annotate_manifest, changes_between, environment_of, label_config, labels_of
 from hpc3.oci.manifest import Descriptor, Manifest, digest_of, parse_json
 from hpc3.oci.store import ImageStore
 from hpc3.vocabulary import OCI_PREFIX, vocabulary
@@ -74,10 +74,7 @@ class _Image:
     @property
     def command_path(self) -> str:
         """PATH of the config; empty when it sets none."""
-        runtime = self.document.get("config")
-        entries = runtime.get("Env") if isinstance(runtime, dict) else None
-        names = (entry.partition("=") for entry in entries or () if isinstance(entry, str))
-        return next((value for name, _, value in names if name == "PATH"), "")
+        return environment_of(self.document).get("PATH", "")
 
 
 def edit_image(store: ImageStore, manifest: Manifest, wish: Wish, where: str, platform: Mapping[str, str]) -> ImageEdit:

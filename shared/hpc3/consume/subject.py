@@ -13,6 +13,21 @@ from typing import Any
 
 from hpc3.errors import InputError
 from hpc3.facts import Unknown
+from hpc3.oci.edit import environment_of
+
+#: Shapes in an image configuration: image-spec, config.md, and what Docker adds. Docker reads a text as a list of one.
+_LIST, _OBJECT, _TEXT = ((list,), "a list of texts"), ((dict,), "an object"), ((str,), "a text")
+_WORDS = ((list, str), "a list of texts")
+_SHAPES: Mapping[str, tuple[tuple[type, ...], str]] = {
+    "Cmd": _WORDS,
+    "Entrypoint": _WORDS,
+    "Env": _LIST,
+    "Healthcheck": _OBJECT,
+    "OnBuild": _LIST,
+    "User": _TEXT,
+    "Volumes": _OBJECT,
+    "WorkingDir": _TEXT,
+}
 
 INPUT_LIMIT = 8 << 20  # no registry takes a manifest of half that size
 
@@ -60,9 +75,7 @@ class Subject:
 
     def environment(self) -> dict[str, str]:
         """Return the environment of the configuration; an entry without ``=`` is left out."""
-        entries = (self.config or {}).get("Env") or []
-        pairs = (entry.partition("=") for entry in entries if isinstance(entry, str))
-        return {name: value for name, equals, value in pairs if equals}
+        return environment_of({"config": self.config})
 
     def place(self, name: str) -> str:
         """Return where a key, or a part of the configuration, is written."""
@@ -109,11 +122,16 @@ def subject_from_config(
     """Return the subject that an OCI image configuration (the whole blob) describes, with what lies around it.
 
     Raises:
-        InputError: ``config`` or ``config.Labels`` are not objects of the specification's shape.
+        InputError: ``config`` or something in it has not the specification's shape: no engine would start the image.
     """
     config = document.get("config") or {}
     if not isinstance(config, dict):
         raise InputError("config is not an object", where=name)
+    for member, (kinds, shape) in _SHAPES.items():
+        value = config.get(member)
+        is_texts = not isinstance(value, list) or all(isinstance(entry, str) for entry in value)
+        if value is not None and not (isinstance(value, kinds) and is_texts):
+            raise InputError(f"is not {shape}", where=f"{name}: config.{member}")
     platform = {k: document[k] for k in ("os", "architecture", "variant") if isinstance(document.get(k), str)}
     return Subject(
         name,

@@ -101,9 +101,7 @@ def label_config(raw: bytes, changes: Changes, where: str = "image config") -> b
     """
     document = parse_json(raw, where)
     before = copy.deepcopy(document)
-    runtime = document.get("config") or {}
-    if not isinstance(runtime, dict):
-        raise InputError("is not an object", where=f"{where}: config")
+    runtime = runtime_of(document, where)
     string_map(runtime.get("Labels"), f"{where}: Labels")
     _change(runtime, "Labels", changes)
     if runtime != (before.get("config") or {}):
@@ -111,10 +109,36 @@ def label_config(raw: bytes, changes: Changes, where: str = "image config") -> b
     return raw if document == before else _serialise(document, raw)
 
 
+def runtime_of(config: Mapping[str, Any], where: str = "image config") -> dict[str, Any]:
+    """Return what a parsed image config says about running it: entrypoint, environment, labels; empty without.
+
+    Raises:
+        InputError: it is no object.
+    """
+    runtime = config.get("config") or {}
+    if not isinstance(runtime, dict):
+        raise InputError("is not an object", where=f"{where}: config")
+    return runtime
+
+
 def labels_of(config: Mapping[str, Any]) -> dict[str, str]:
     """Return the labels of a parsed image config."""
-    runtime = config.get("config") or {}
-    return string_map(runtime.get("Labels") if isinstance(runtime, dict) else None, "image config: Labels")
+    return string_map(runtime_of(config).get("Labels"), "image config: Labels")
+
+
+def environment_of(config: Mapping[str, Any]) -> dict[str, str]:
+    """Return the environment of a parsed image config; of several values of a name the last, as engines do.
+
+    An entry without ``=`` sets nothing.
+
+    Raises:
+        InputError: ``Env`` is no list of texts.
+    """
+    entries = runtime_of(config).get("Env") or []
+    if not isinstance(entries, list) or not all(isinstance(entry, str) for entry in entries):
+        raise InputError("is not a list of NAME=VALUE", where="image config: Env")
+    pairs = (entry.partition("=") for entry in entries)
+    return {name: value for name, equals, value in pairs if equals}
 
 
 def new_index(entries: Iterable[Descriptor], annotations: Mapping[str, str]) -> Manifest:

@@ -102,6 +102,7 @@ def test_a_conformant_image_has_no_findings() -> None:
 
 CONFIG_CASES = [
     ("HPC101", {"Entrypoint": ["/gmx"]}, {}),
+    ("HPC101", {"Entrypoint": "/gmx"}, {}),
     ("HPC102", {"Entrypoint": ["/entrypoint.sh"]}, {key("userland.entrypoint"): "env"}),
     ("HPC103", {"Cmd": ["/bin/bash"]}, {}),
     ("HPC103", {"Cmd": None}, {}),

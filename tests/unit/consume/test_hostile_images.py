@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import io
+import json
 import os
 import tarfile
+import tempfile
 import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from hpc3.cli import main
 from hpc3.vocabulary import key
@@ -145,3 +151,67 @@ def test_metadata_of_any_shape_is_judged(
     out, err = capfd.readouterr()
     assert "\x1b" not in out + err
     assert "Traceback" not in err
+
+
+JUNK = st.recursive(
+    st.one_of(st.none(), st.booleans(), st.integers(-5, 1 << 70), st.text(max_size=5), st.floats(allow_nan=False)),
+    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(st.text(max_size=5), inner, max_size=3)),
+    max_leaves=5,
+)
+PLACES = [
+    *(
+        f"config/config/{name}"
+        for name in ("Cmd", "Entrypoint", "Env", "Healthcheck", "Labels", "OnBuild", "User", "Volumes", "WorkingDir")
+    ),
+    *(f"config/{name}" for name in ("architecture", "config", "created", "history", "os", "rootfs", "variant")),
+    "config/rootfs/diff_ids",
+    *(f"manifest/{name}" for name in ("annotations", "artifactType", "config", "layers", "mediaType", "subject")),
+    *(f"manifest/config/{name}" for name in ("annotations", "digest", "mediaType", "size", "urls")),
+    *(f"index/{name}" for name in ("annotations", "manifests", "mediaType", "schemaVersion")),
+    *(f"index/manifests/0/{name}" for name in ("annotations", "digest", "mediaType", "platform", "size")),
+]
+VERBS = [
+    ["inspect"], ["validate"], ["verify", "--no-isa"], ["check"], ["tweak", "--engine", "podman"],
+    ["apply", "--verify", "--no-isa", "--dry-run"],
+]  # fmt: skip
+EXIT_CODES = {0, 1, 2, 3, 4, 10, 20, 30}  # 2: an artifact is not annotated; 4: no image is left in the layout
+
+
+def put(value: object, path: list[str], document: Any) -> Any:
+    """Return a JSON document with a value in one place."""
+    if not path:
+        return value
+    step: Any = int(path[0]) if isinstance(document, list) else path[0]
+    document[step] = put(value, path[1:], document[step] if len(path) > 1 else None)
+    return document
+
+
+def spoil(layout: Path, place: str, value: object) -> str:
+    """Put a value somewhere into the documents of a layout with one image, their digests right again."""
+
+    def blob(descriptor: dict[str, Any]) -> Any:
+        return json.loads((layout / "blobs/sha256" / descriptor["digest"][7:]).read_bytes())
+
+    def store(document: object, descriptor: dict[str, Any]) -> None:
+        raw = json.dumps(document).encode()
+        descriptor.update(digest=f"sha256:{hashlib.sha256(raw).hexdigest()}", size=len(raw))
+        (layout / "blobs/sha256" / descriptor["digest"][7:]).write_bytes(raw)
+
+    which, *path = place.split("/")
+    index = json.loads((layout / "index.json").read_bytes())
+    entry = index["manifests"][0]
+    manifest = blob(entry)
+    if which == "config":
+        store(put(value, path, blob(manifest["config"])), manifest["config"])
+    store(put(value, path, manifest) if which == "manifest" else manifest, entry)
+    (layout / "index.json").write_text(json.dumps(put(value, path, index) if which == "index" else index))
+    return f"oci:{layout}"
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.sampled_from(PLACES), JUNK, st.sampled_from(VERBS))
+def test_no_value_anywhere_breaks_a_verb(place: str, value: object, verb: list[str]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        write_layout(Path(folder) / "layout", [HONEST], STATED)
+        code = main([verb[0], spoil(Path(folder) / "layout", place, value), *verb[1:], "--quiet"])
+    assert code in EXIT_CODES

@@ -12,6 +12,7 @@ from hpc3.oci.edit import (
     annotate_manifest,
     changes_between,
     edit_index,
+    environment_of,
     label_config,
     labels_of,
     new_artifact,
@@ -194,3 +195,15 @@ def test_artifacts_name_their_subject_and_can_be_repointed() -> None:
 def test_a_new_index_keeps_the_order_it_is_given() -> None:
     one, two = image().descriptor, image(annotations={"a": "b"}).descriptor
     assert new_index([two, one], {}).children == (two, one)
+
+
+def test_of_several_values_of_a_variable_the_last_counts() -> None:
+    entries = ["PATH=/first", "A=b=c", "NOTHING", "PATH=/last"]
+    assert environment_of({"config": {"Env": entries}}) == {"A": "b=c", "PATH": "/last"}
+    assert environment_of({"config": None}) == {}
+
+
+@pytest.mark.parametrize("config", [{"config": 5}, {"config": {"Env": 5}}, {"config": {"Env": [1]}}])
+def test_an_environment_of_another_shape_is_an_error(config: dict[str, object]) -> None:
+    with pytest.raises(InputError):
+        environment_of(config)

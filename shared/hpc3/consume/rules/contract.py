@@ -64,7 +64,7 @@ def _forbidden(subject: Subject, config: Any) -> Iterator[Finding]:
         yield finding("HPC106", subject.place("Volumes"), value=", ".join(sorted(map(str, config["Volumes"]))))
     if config.get("WorkingDir") not in (None, "", "/"):
         yield finding("HPC107", subject.place("WorkingDir"), value=str(config["WorkingDir"]))
-    if config.get("Healthcheck") and _words(dict(config["Healthcheck"]).get("Test")) != ["NONE"]:
+    if config.get("Healthcheck") and _words(config["Healthcheck"].get("Test")) != ["NONE"]:
         yield finding("HPC109", subject.place("Healthcheck"))
     if config.get("OnBuild"):
         yield finding("HPC110", subject.place("OnBuild"), value="; ".join(_words(config["OnBuild"])))
@@ -83,4 +83,6 @@ def _environment(subject: Subject, config: Any) -> Iterator[Finding]:
 
 
 def _words(value: object) -> list[str]:
+    if isinstance(value, str) and value:
+        return [value]
     return [str(word) for word in value] if isinstance(value, list) else []
