@@ -125,7 +125,7 @@ def _add_software(facts: Facts, to: _Collected) -> None:
         facts.software, OCI_PREFIX + "title", OCI_PREFIX + "version", "software.name", "software.version"
     )
     if software:
-        to.add(OCI_PREFIX + "title", software.name)
+        to.add(OCI_PREFIX + "title", software.title or software.name)
         to.add(OCI_PREFIX + "version", annotation_version(software.version))
         to.add("software.name", software.name)
         to.add("software.version", annotation_version(software.version))

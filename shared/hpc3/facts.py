@@ -57,11 +57,13 @@ class Software:
         name: lower case, as the package manager spells it.
         version: as the package manager spells it; need not be numeric (``develop``).
         variants: the build choices in the manager's own syntax (``+mpi~cuda cuda_arch=80``).
+        title: as people write it, where the manager keeps that (``GROMACS``); empty elsewhere.
     """
 
     name: str
     version: str
     variants: str = ""
+    title: str = ""
 
 
 @dataclass(frozen=True)

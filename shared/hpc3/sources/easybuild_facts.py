@@ -70,7 +70,7 @@ def _software(root: Module) -> Software:
     variants = f"toolchain={_toolchain(root)}"
     if root.versionsuffix:
         variants += f" versionsuffix={root.versionsuffix}"
-    return Software(root.name.lower(), root.version, variants)
+    return Software(root.name.lower(), root.version, variants, title=root.name)
 
 
 def _toolchain(module: Module) -> str:

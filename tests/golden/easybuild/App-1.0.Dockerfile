@@ -60,7 +60,7 @@ RUN mkdir -p /usr/share/hpc3 \
  && printf '%s\n' \
     '{' \
     ' "org.opencontainers.image.description": "App",' \
-    ' "org.opencontainers.image.title": "app",' \
+    ' "org.opencontainers.image.title": "App",' \
     ' "org.opencontainers.image.version": "1.0",' \
     ' "org.supercontainers.communication.framework": "ucx",' \
     ' "org.supercontainers.compiler.name": "gcc",' \
@@ -223,7 +223,7 @@ WORKDIR /
 ENTRYPOINT []
 CMD ["/bin/bash", "-l"]
 
-LABEL "org.opencontainers.image.title"="app" \
+LABEL "org.opencontainers.image.title"="App" \
       "org.supercontainers.communication.framework"="ucx" \
       "org.supercontainers.hardware.cpu.optimized.mode"="generic" \
       "org.supercontainers.hardware.cpu.optimized.version"="x86_64" \
