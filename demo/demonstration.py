@@ -19,6 +19,7 @@ from story import BASE_FROM_CACHE, BASE_FROM_DEBIAN, STEPS, Step
 PEERS = {
     "buildah": "buildah",
     "podman": "podman",
+    "crun": "crun",  # where runc is there already, podman comes without it, and runc needs cgroups
     "docker-registry": "docker-registry",
     "debootstrap": "debootstrap",
     "jq": "jq",
