@@ -54,9 +54,9 @@ def package_index() -> Path:
     index = peers.cache_folder() / f"easybuild-{VERSION}-index"
     if not index.exists():
         partial = index.with_suffix(".partial")
-        pip = str(easybuild_home(VERSION) / "bin" / "pip")
+        python = str(easybuild_home(VERSION) / "bin" / "python")  # pip's own script names the folder it was made in
         packages = [f"easybuild{part}=={VERSION}" for part in ("", "-framework", "-easyblocks", "-easyconfigs")]
-        command = [pip, "wheel", "--quiet", "--no-deps", "--wheel-dir", str(partial), *packages]
+        command = [python, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(partial), *packages]
         result = subprocess.run(command, capture_output=True, text=True, check=False)
         if result.returncode != 0:
             pytest.skip(f"EasyBuild's wheels cannot be made: {result.stderr.strip().splitlines()[-1:]}")
