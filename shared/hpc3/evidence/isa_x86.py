@@ -87,6 +87,7 @@ _HARMLESS_MNEMONICS = ("TZCNT",)
 #: What an instruction is looked at for: to be counted, or for where it leads.
 _OPERANDS, _BRANCHES, _LEAVES, _OLD, _TAKES, _NUMBERS, _USES, _BROKEN, _ASKS = (1 << bit for bit in range(9))
 _COUNTED = _USES | _BROKEN | _ASKS
+_ADDRESS = _OPERANDS | _TAKES  # LEA
 #: Vectors without VEX: code compiled for AVX has none.
 _OLD_FEATURES = frozenset((iced.CpuidFeature.SSE, iced.CpuidFeature.SSE2))
 _WIDE = frozenset(("IMM32", "IMM32SEX64", "IMM64"))
@@ -136,20 +137,18 @@ def count_and_follow(code: Code) -> tuple[list[FunctionUse], References]:
     return [use for use in uses if use.features or use.asks], references
 
 
-def _follow(code: Code, function: Function, data: bytes, counts: dict[int, int]) -> Leads:
+def _follow(code: Code, function: Function, data: bytes, counts: dict[int, int]) -> Leads:  # noqa: C901 - the hot loop
     """Return where a function's instructions lead outside of itself, and count those of interest.
 
-    What is frequent is asked first.
+    What is frequent is asked first, and answered here.
     """
     found = Leads(returns=not data)
-    accesses = found.accesses
+    accesses, pointers = found.accesses, found.pointers
     low, high, is_fixed = function.start, function.end, code.position_dependent
     table = _interest_and_leads(is_fixed)
     for instruction in iced.Decoder(64, data, ip=low):
         opcode = instruction.code
         kind = table[opcode]
-        if not kind:
-            continue
         if kind == _OPERANDS:
             if instruction.is_ip_rel_memory_operand:
                 accesses.add(instruction.ip_rel_memory_address)
@@ -160,7 +159,10 @@ def _follow(code: Code, function: Function, data: bytes, counts: dict[int, int])
             if not low <= target < high:
                 found.targets.add(target)
                 found.returns |= instruction.flow_control != iced.FlowControl.CALL  # a call in tail position
-        else:
+        elif kind == _ADDRESS and not is_fixed:
+            if instruction.is_ip_rel_memory_operand:
+                pointers.add(instruction.ip_rel_memory_address)
+        elif kind:
             if kind & _COUNTED:
                 counts[opcode] = counts.get(opcode, 0) + 1
             _take(instruction, kind, found, is_fixed=is_fixed)
