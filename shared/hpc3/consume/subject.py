@@ -13,7 +13,7 @@ from typing import Any
 
 from hpc3.errors import InputError
 from hpc3.facts import Unknown
-from hpc3.oci.edit import environment_of
+from hpc3.oci.edit import environment_of, runtime_of
 
 #: Shapes in an image configuration: image-spec, config.md, and what Docker adds. Docker reads a text as a list of one.
 _LIST, _OBJECT, _TEXT = ((list,), "a list of texts"), ((dict,), "an object"), ((str,), "a text")
@@ -124,9 +124,7 @@ def subject_from_config(
     Raises:
         InputError: ``config`` or something in it has not the specification's shape: no engine would start the image.
     """
-    config = document.get("config") or {}
-    if not isinstance(config, dict):
-        raise InputError("config is not an object", where=name)
+    config = runtime_of(document, name)
     for member, (kinds, shape) in _SHAPES.items():
         value = config.get(member)
         is_texts = not isinstance(value, list) or all(isinstance(entry, str) for entry in value)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from .code import Code
 from .instruction_set import CheckFollower
-from .references import References, Rows
+from .references import References
 
 _STUB_SIZE = 32
 
@@ -36,9 +36,9 @@ class CallGraph:
         self._nodes: dict[int, int] = {}
         self._places: list[Sequence[int]] = [()]  # the first is where all go that lead nowhere
         self._is_open = bytearray(1)  # whether a place's pointers are still addresses
-        self.calls = self._edges(references.targets)
-        self.pointers = self._edges(references.pointers)
-        self.accesses = self._edges(references.accesses)
+        self.calls = references.targets.mapped(self._node_named)
+        self.pointers = references.pointers.mapped(self._node_named)
+        self.accesses = references.accesses.mapped(self._node_named)
 
     def is_function(self, node: int) -> bool:
         """Whether a node is a function, and its number the function's."""
@@ -128,12 +128,9 @@ class CallGraph:
 
     def name_called(self, address: int) -> str:
         """Return the name of the function, here or elsewhere, that a call of an address reaches."""
-        number = self._code.functions.number_at(address)
-        if number is not None and address == self._code.functions.starts[number]:
-            name = self._code.functions.name(number)
-            if name:
-                return name
-        return self._code.imports.get(self.stub_slot(address) or address, "")
+        number = self._code.functions.number_of(address)
+        name = "" if number is None else self._code.functions.name(number)
+        return name or self._code.imports.get(self.stub_slot(address) or address, "")
 
     def _add_place(self, address: int, slot: int) -> int:
         following = bisect.bisect_right(self._bases, slot)
@@ -145,9 +142,6 @@ class CallGraph:
         self._places.append(pointers)
         self._is_open.append(True)
         return node
-
-    def _edges(self, addresses: Rows) -> Rows:
-        return addresses.mapped(self._node_named)
 
 
 def _named_data(code: Code, references: References) -> array[int]:

@@ -6,8 +6,6 @@ sign of dispatch at all. What is left is a question of reach (`reach`).
 
 from __future__ import annotations
 
-from collections import Counter
-
 from .code import Code
 from .dispatch_names import (
     FEATURE_FUNCTIONS,
@@ -18,7 +16,7 @@ from .dispatch_names import (
     is_known_dispatcher,
 )
 from .instruction_set import CheckFollower, FeatureCounter, FunctionUse
-from .reach import PERVASIVE, Classified, Reach
+from .reach import Classified, Reach, wide_features
 
 
 def classify(
@@ -38,7 +36,7 @@ def classify(
         return Classified(dispatched=everything), uses
     if not everything or not (asks_by_name or any(use.asks for use in uses)):
         return Classified(required=everything), uses
-    if keeps_flags and not _may_be_pervasive(code, uses):
+    if keeps_flags and not wide_features(code, uses):
         return Classified(dispatched=everything), uses
     if follower is None:
         found = _by_name(code, uses)
@@ -70,9 +68,3 @@ def _by_name(code: Code, uses: list[FunctionUse]) -> Classified:
         place = found.dispatched if is_dispatched else found.unclear
         place.append((use.function, use.features))
     return found
-
-
-def _may_be_pervasive(code: Code, uses: list[FunctionUse]) -> bool:
-    """Whether a feature is in so many functions that it may be the object's base; a quick look before the long one."""
-    spread = Counter(feature for use in uses for feature in use.features)
-    return max(spread.values(), default=0) * PERVASIVE * 2 >= len(code.functions)

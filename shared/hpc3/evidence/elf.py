@@ -31,6 +31,8 @@ _LOAD, _DYNAMIC, _INTERP, _NOTE = 1, 2, 3, 4
 _ISA_NEEDED_PROPERTY = 0xC0008002
 _ISA_NEEDED = ((1, "x86_64"), (2, "x86_64_v2"), (4, "x86_64_v3"), (8, "x86_64_v4"))
 
+#: Longest name in bytes; C++ has names of thousands.
+STRING_LIMIT = 4096
 _READ_BUDGET = 64 << 20
 _MOST_SECTIONS = 20_000
 _MOST_NAMES = 4_096
@@ -141,6 +143,12 @@ def read_span(stream: BinaryIO, span: Span, limit: int) -> bytes:
     return stream.read(min(span.size, limit))
 
 
+def text_at(strings: bytes, place: int) -> str:
+    """Return the text at a place among NUL-terminated strings; empty where none ends within `STRING_LIMIT` bytes."""
+    end = strings.find(b"\0", place, place + STRING_LIMIT)
+    return strings[place:end].decode("utf-8", "replace") if end >= 0 else ""
+
+
 class _Section(NamedTuple):
     """A section header up to its size; ``type`` and ``flags`` as numbers."""
 
@@ -206,7 +214,7 @@ def _section_headers(elf: Any) -> list[_Section]:
     if names < number and headers[names][1] == _STRINGS:
         elf.stream.seek(headers[names][4])
         strings = elf.stream.read(headers[names][5])
-    return [_Section(_name(strings, name), *rest) for name, *rest in headers]
+    return [_Section(text_at(strings, name), *rest) for name, *rest in headers]
 
 
 def _segment_headers(elf: Any) -> list[_Segment]:
@@ -223,10 +231,6 @@ def _headers(elf: Any, layout: str, start: int, size: int, number: int) -> list[
     raw = elf.stream.read(size * number)
     reader = struct.Struct(("<" if elf.little_endian else ">") + layout)
     return [reader.unpack_from(raw, size * place) for place in range(number)]
-
-
-def _name(strings: bytes, place: int) -> str:
-    return strings[place : strings.find(b"\0", place)].decode("utf-8", "replace")
 
 
 def _dynamic(elf: Any, sections: Mapping[str, int], segments: Iterable[_Segment]) -> dict[str, list[str]]:

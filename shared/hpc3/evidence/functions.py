@@ -12,10 +12,10 @@ from array import array
 from collections.abc import Iterable, Iterator, Mapping
 from typing import BinaryIO, NamedTuple
 
-from .elf import ElfObject, Span, read_span
-from .symbols import STRING_LIMIT, TABLE_LIMIT, Symbol, SymbolTable, text_at
+from .elf import STRING_LIMIT, ElfObject, Span, read_span, text_at
+from .symbols import TABLE_LIMIT, Symbol, SymbolTable
 
-_TABLE_LIMIT = 128 << 20
+_UNWIND_LIMIT = 128 << 20
 _PADDING = 64  # functions are aligned to that at most
 
 
@@ -67,6 +67,11 @@ class Functions:
         """Return the number of the function that an address lies in."""
         number = bisect.bisect_right(self.starts, address) - 1
         return number if number >= 0 and address < self._ends[number] else None
+
+    def number_of(self, start: int) -> int | None:
+        """Return the number of the function that begins at an address."""
+        number = self.number_at(start)
+        return number if number is not None and self.starts[number] == start else None
 
     def name(self, number: int) -> str:
         """Return a function's name; empty in a stripped file."""
@@ -139,8 +144,8 @@ def _unwind_ranges(stream: BinaryIO, elf: ElfObject) -> Iterator[tuple[int, int]
     header_span, frame_span = elf.sections.get(".eh_frame_hdr"), elf.sections.get(".eh_frame")
     if header_span is None or frame_span is None:
         return
-    header = read_span(stream, header_span, _TABLE_LIMIT)
-    frames = read_span(stream, frame_span, _TABLE_LIMIT)
+    header = read_span(stream, header_span, _UNWIND_LIMIT)
+    frames = read_span(stream, frame_span, _UNWIND_LIMIT)
     if len(header) < 12 or header[0] != 1 or header[2] != 0x03 or header[3] != 0x3B:
         return
     (number,) = struct.unpack_from("<I", header, 8)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gzip
 import posixpath
+import shutil
 import tarfile
 import tempfile
 import zlib
@@ -113,9 +114,8 @@ def _spooled(stream: IO[bytes], magic: bytes) -> BinaryIO | None:
         return None
     spool = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY)  # noqa: SIM115 - closed by the caller
     try:
-        while chunk:
-            spool.write(chunk)
-            chunk = stream.read(_COPY)
+        spool.write(chunk)
+        shutil.copyfileobj(stream, spool, _COPY)
         spool.seek(0)
     except BaseException:
         spool.close()

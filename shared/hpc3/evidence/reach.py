@@ -30,7 +30,7 @@ _GUESS_SIZE = 1 << 20
 _GAP = 256
 #: An object with dispatch of its own that is nevertheless compiled for a target uses it in many of its functions;
 #: hand-written kernels behind flags that lie in memory are few.
-PERVASIVE = 20
+_PERVASIVE = 20
 #: Features whose instructions have AVX's encoding, beside AVX itself and its successors.
 _WITH_AVX = ("f16c", "fma", "fma4")
 
@@ -75,9 +75,9 @@ class Reach:
         self._has_fallbacks = has_fallbacks
         self._is_old, self._returns = references.is_old, references.returns
         self._graph = CallGraph(code, references, follower)
-        self._lists, self._for_a_target, feature_functions = _by_name(code)
+        self._lists, self._for_a_target, feature_functions = _told_by_names(code)
         self._users = {use.function.number for use in uses if use.features}
-        self._resolvers = {node for node in self._nodes(code.resolvers) if self._starts_at(node, code.resolvers)}
+        self._resolvers = {number for number in map(code.functions.number_of, code.resolvers) if number is not None}
         self._slots = {slot for slot, name in code.imports.items() if name in FEATURE_IMPORTS}
         targets = set(references.targets.values)
         asking = self._calls(
@@ -92,9 +92,7 @@ class Reach:
         asked = asking | self._calls(targets, self._predicates, code.slots.pointing_at(self._predicates))
         self._checkers = reading | references.targets.functions_with(asked) | self._resolvers
         self._paths: dict[int, _Path] = {}
-        # few functions are in reach where a library is entered by pointers: then they stand for nothing
-        overall = Counter(feature for use in uses for feature in use.features)
-        self._wide = {name for name, number in overall.items() if number * PERVASIVE * 2 >= len(self._functions)}
+        self._wide = wide_features(code, uses)
         # where features may be pervasive, all functions in reach count, not only those that lead to a user of one
         self._relevant = b"" if self._wide else self._graph.leading_to(self._users)
 
@@ -140,18 +138,18 @@ class Reach:
         return found
 
     def _pervasive(self, uses: list[FunctionUse], reached: bytearray) -> frozenset[str]:
-        """Return the features that one in `PERVASIVE` of the functions in reach uses, with those they imply."""
+        """Return the features that one in `_PERVASIVE` of the functions in reach uses, with those they imply."""
         spread: Counter[str] = Counter()
         for use in uses:
             number = use.function.number
             if reached[number] and number not in self._for_a_target and not self._wide.isdisjoint(use.features):
                 spread.update(self._wide.intersection(self._features_reached(use)))
         within = reached[: len(self._functions)]
-        old = sum(map(operator.and_, within, self._is_old))
+        reached_functions, old = sum(within), sum(map(operator.and_, within, self._is_old))
         found = [
             feature
             for feature, number in spread.items()
-            if number * PERVASIVE >= sum(within)
+            if number * _PERVASIVE >= reached_functions
             # code compiled for AVX has no vectors in the old encoding
             and (number >= old or not (feature.startswith("avx") or feature in _WITH_AVX))
         ]
@@ -171,9 +169,6 @@ class Reach:
 
     def _nodes(self, addresses: Iterable[int]) -> set[int]:
         return {self._graph.node(address) for address in addresses}
-
-    def _starts_at(self, node: int, addresses: Container[int]) -> bool:
-        return self._graph.is_function(node) and self._functions.starts[node] in addresses
 
     def _start_pointers(self) -> set[int]:
         """Return what the program's first function hands to the C library: ``main``."""
@@ -247,8 +242,8 @@ class Reach:
         return (self._code.slots.get(slot) or 0) in self._predicates
 
     def _is_final(self, address: int) -> bool:
-        number = self._functions.number_at(address)
-        if number is not None and self._functions.starts[number] == address:
+        number = self._functions.number_of(address)
+        if number is not None:
             return not self._returns[number]
         return self._graph.name_called(address) in FINAL_FUNCTIONS
 
@@ -283,7 +278,16 @@ class Reach:
         return function, self._code.bytes_of(function)
 
 
-def _by_name(code: Code) -> tuple[set[int], set[int], set[int]]:
+def wide_features(code: Code, uses: Iterable[FunctionUse]) -> set[str]:
+    """Return the features in so many of all functions that they may be the object's base.
+
+    Few functions are in reach where a library is entered by pointers: then those alone stand for nothing.
+    """
+    overall = Counter(feature for use in uses for feature in use.features)
+    return {feature for feature, number in overall.items() if number * _PERVASIVE * 2 >= len(code.functions)}
+
+
+def _told_by_names(code: Code) -> tuple[set[int], set[int], set[int]]:
     """Return what names tell: lists of IFUNCs, functions for a target, and starts of those that ask for features."""
     lists, for_a_target, asking = set(), set(), set()
     for number, name in code.functions.names():

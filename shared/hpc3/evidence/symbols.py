@@ -12,12 +12,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import BinaryIO, NamedTuple
 
-from .elf import ElfObject, Span, read_span
+from .elf import STRING_LIMIT, ElfObject, Span, read_span, text_at
 
 #: Most bytes of a table.
 TABLE_LIMIT = 256 << 20
-#: Longest name in bytes; C++ has names of thousands.
-STRING_LIMIT = 4096
 
 _SYMBOL, _SYMBOL_SIZE = "<IBBHQQ", 24  # st_name, st_info, st_other, st_shndx, st_value, st_size
 _NOWHERE = Span(0, 0, 0)
@@ -48,12 +46,6 @@ class Symbol(NamedTuple):
     def is_ifunc(self) -> bool:
         """Whether the loader asks the code at the address for the real function (STT_GNU_IFUNC)."""
         return self.kind == _IFUNC
-
-
-def text_at(strings: bytes, place: int) -> str:
-    """Return the text at a place among NUL-terminated strings; empty where none ends within `STRING_LIMIT` bytes."""
-    end = strings.find(b"\0", place, place + STRING_LIMIT)
-    return strings[place:end].decode("utf-8", "replace") if end >= 0 else ""
 
 
 @dataclass(frozen=True)
