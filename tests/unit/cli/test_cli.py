@@ -256,7 +256,12 @@ def test_disk_behind_stdout_that_is_full() -> None:
 def test_interrupt(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "out")
     command = [*HPC3, "facts", str(ZLIB), "-o", str(tmp_path / "out"), "--quiet"]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+
+    def listen() -> None:
+        """Tests in the background of a shell ignore SIGINT, and so would what they start."""
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=listen) as process:
         assert process.stderr is not None
         try:
             process.wait(1.5)  # it waits for a reader
