@@ -27,7 +27,8 @@ def classify(
     is_chosen = TARGET_FILE.search("/" + code.path) or is_chosen_whole(code.soname)
     asks_by_name = _asks_by_name(code)
     references = None
-    if follower is not None and asks_by_name and not (keeps_flags or is_chosen):
+    # to count and to follow at once takes less than one after the other
+    if follower is not None and not (keeps_flags or is_chosen) and (asks_by_name or follower.seems_to_dispatch(code)):
         uses, references = follower.count_and_follow(code)
     else:
         uses = counter.count_features(code)

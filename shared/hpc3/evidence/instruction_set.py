@@ -110,6 +110,9 @@ class FeatureCounter(Protocol):
 class CheckFollower(Protocol):
     """What a family's module offers if checks can be followed; ``data`` are the bytes of ``function``."""
 
+    def seems_to_dispatch(self, code: Code) -> bool:
+        """Return a quick guess whether checks will have to be followed; a wrong one costs nothing but time."""
+
     def count_and_follow(self, code: Code) -> tuple[list[FunctionUse], References]:
         """Return what `FeatureCounter.count_features` does, and where the functions lead."""
 

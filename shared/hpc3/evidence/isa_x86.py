@@ -6,9 +6,11 @@ are collected, too, which takes longer. Nearly all of the time is spent in these
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import cache
+from itertools import islice
 
 import iced_x86 as iced
 
@@ -90,6 +92,13 @@ _COUNTED = _USES | _BROKEN | _ASKS
 _ADDRESS = _OPERANDS | _TAKES  # LEA
 #: Vectors without VEX: code compiled for AVX has none.
 _OLD_FEATURES = frozenset((iced.CpuidFeature.SSE, iced.CpuidFeature.SSE2))
+#: CPUID, XGETBV.
+_ASKING = (b"\x0f\xa2", b"\x0f\x01\xd0")
+#: How the commonest instructions begin that code uses behind checks: VZEROUPPER, most of SSSE3 to SSE4.2 and AES,
+#: POPCNT, RDRAND.
+_USING = (b"\xc5\xf8\x77", b"\x66\x0f\x38", b"\x66\x0f\x3a", b"\xf3\x0f\xb8", b"\xf3\x48\x0f\xb8", b"\x0f\xc7\xf0")
+_LEAD = 32  # bytes within which a decoder falls into step with the code, wherever it begins
+_MOST_PLACES = 1000  # of one sign in one piece: chance makes a hundred
 _WIDE = frozenset(("IMM32", "IMM32SEX64", "IMM64"))
 _MANY = 16
 _STUB_SIZE = 16
@@ -124,6 +133,26 @@ def _use(function: Function, counts: Mapping[int, int]) -> FunctionUse:
     least = _MANY if is_broken else 1
     uses = {opcode: number for opcode, number in counts.items() if table[opcode] == _USES and number >= least}
     return FunctionUse(function, _by_feature(uses), _ASKS in interest and not is_broken)
+
+
+def seems_to_dispatch(code: Code) -> bool:
+    """Return whether bytes look like code that asks the CPU for its features, and like code that uses some."""
+    missing = [_ASKING, _USING]
+    for piece in code.text.pieces():
+        missing = [signs for signs in missing if not any(_begins(piece, place) for place in _places(piece, signs))]
+    return not missing
+
+
+def _places(piece: bytes, signs: Iterable[bytes]) -> Iterator[int]:
+    for sign in signs:
+        for match in islice(re.finditer(re.escape(sign), piece), _MOST_PLACES):
+            yield match.start()
+
+
+def _begins(piece: bytes, place: int) -> bool:
+    """Return whether most likely an instruction, not the rest of one, lies at a place."""
+    start = max(place - _LEAD, 0)
+    return any(instruction.ip == place for instruction in iced.Decoder(64, piece[start : place + 1], ip=start))
 
 
 def count_and_follow(code: Code) -> tuple[list[FunctionUse], References]:

@@ -53,7 +53,7 @@ class Rows:
         rows.values, rows._ends = array("I"), self._ends
         for start in range(0, len(self.values), _PIECE):
             piece = self.values[start : start + _PIECE]
-            numbers = {value: number_of(value) for value in set(piece)}
+            numbers = {value: number_of(value) for value in sorted(set(piece))}  # code is read in its order
             rows.values.extend(map(numbers.__getitem__, piece))
         return rows
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from unittest import mock
 
 import pytest
 from hypothesis import given, settings
@@ -128,6 +129,31 @@ def test_counting_alone_and_while_following_is_the_same() -> None:
         (1, {"popcnt": 3}, False),
     ]
     assert isa_x86.count_and_follow(code)[0] == alone
+
+
+@pytest.mark.parametrize(
+    ("bodies", "guess"),
+    [
+        ((guarded(b"\x85\xc9"),), True),
+        ((CPUID + RET, RET * 100, POPCNT + RET), True),
+        ((CPUID + RET,), False),
+        ((POPCNT + RET,), False),
+        ((b"\xb8\x0f\xa2\x00\x00" + POPCNT + RET,), False),  # mov eax, 0xa20f
+        ((CPUID + b"\x48\xb8" + POPCNT + b"\0\0\0" + RET,), False),  # mov rax, a number
+    ],
+)
+def test_guess_of_dispatch(bodies: tuple[bytes, ...], guess: bool) -> None:
+    assert isa_x86.seems_to_dispatch(code_of(*bodies)) == guess
+
+
+@given(bodies=st.lists(st.sampled_from([guarded(b"\x85\xc9"), POPCNT + RET, CPUID + RET, RET]), min_size=1))
+def test_a_wrong_guess_changes_nothing(bodies: list[bytes]) -> None:
+    code = code_of(*bodies)
+    found = []
+    for guess in (True, False):
+        with mock.patch.object(isa_x86, "seems_to_dispatch", lambda _, guess=guess: guess):
+            found.append(analyse_code(code))
+    assert found[0] == found[1]
 
 
 #: Opcodes that carry control flow, addresses and flags, so that fuzzed code goes deep.
