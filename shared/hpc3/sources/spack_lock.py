@@ -1,7 +1,7 @@
 """``spack.lock`` to components: the standard library is enough, no Spack is needed.
 
 Read are lockfile versions 4, 5 and 6 (Spack 0.17 to 1.2). The format is what Spack's ``Environment._to_lockfile_dict``
-and ``Spec.node_dict_with_hashes`` write; the differences that matter are in ``_edge`` and ``_compiler_of_node``.
+and ``Spec.node_dict_with_hashes`` write; one node is read by `spack_node`.
 """
 
 from __future__ import annotations
@@ -10,11 +10,10 @@ import hashlib
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 from hpc3.errors import InputError
-from hpc3.facts import Component, Dependency, External, Manager
+from hpc3.facts import Component, Dependency, Manager
 
 from .documents import (
     Place,
@@ -24,26 +23,16 @@ from .documents import (
     get_list,
     get_object,
     get_text,
-    kind_of,
     parse_json_object,
 )
+from .spack_node import HASH, NAME, TEXT, VERSION, component_of, dependencies_of, features_of
 
 LOCKFILE_VERSIONS = (4, 5, 6)
 
-#: Edges over which an installed package needs another one; the closure over them is what an image holds.
-RUNTIME_EDGES = frozenset(("link", "run"))
-
-# Spack's own grammars (spack.spec_parser), with bounds: what does not match was not written by Spack.
-_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,254}")
-_HASH = re.compile(r"[a-z0-9]{7,64}")
-_VERSION = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.=+~/-]{0,254}")
-_WORD = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]{0,254}")
-_NAMESPACE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,254}")
-_TEXT = re.compile(r"[^\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]{0,4096}")
-_SHA256 = re.compile(r"[0-9a-f]{64}")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
-_FLAGS = frozenset(("cflags", "cppflags", "cxxflags", "fflags", "ldflags", "ldlibs"))
+#: Edges over which an installed package needs another one; the closure over them is what an image holds.
+RUNTIME_EDGES = frozenset(("link", "run"))
 
 
 @dataclass(frozen=True)
@@ -93,7 +82,7 @@ def lock_from_bytes(data: bytes, document: str = "spack.lock", picks: Iterable[s
     raw = parse_json_object(data, place)
     version = _lockfile_version(raw, place)
     nodes, roots = _merge_included(raw, place)
-    edges = {hash_: _dependencies(node, at) for hash_, (node, at) in nodes.items()}
+    edges = {hash_: dependencies_of(node, at) for hash_, (node, at) in nodes.items()}
     _check_edges(edges, nodes)
     chosen = _pick_roots(roots, nodes, tuple(picks), place)
     components = _components(nodes, edges, [root.id for root in chosen])
@@ -103,7 +92,7 @@ def lock_from_bytes(data: bytes, document: str = "spack.lock", picks: Iterable[s
         manager=_manager(raw, place),
         roots=chosen,
         components=components,
-        features=_features(nodes, components),
+        features=features_of(nodes[hash_] for hash_ in components),
         specs=tuple(root.spec for root in roots),
     )
 
@@ -124,7 +113,7 @@ def _lockfile_version(raw: Mapping[str, Any], place: Place) -> int:
 def _manager(raw: Mapping[str, Any], place: Place) -> Manager:
     spack = as_object(raw.get("spack", {}), place / "spack")
     at = place / "spack"
-    version = get_text(spack, "version", at, _VERSION) if "version" in spack else ""
+    version = get_text(spack, "version", at, VERSION) if "version" in spack else ""
     commit = get_text(spack, "commit", at, _COMMIT) if "commit" in spack else ""
     return Manager("spack", version, commit)
 
@@ -143,12 +132,12 @@ def _merge_included(raw: Mapping[str, Any], place: Place) -> tuple[_Nodes, list[
     while pending:
         environment, at = pending.pop(0)
         for hash_, node in as_object(environment.get("concrete_specs", {}), at / "concrete_specs").items():
-            node_place = at / "concrete_specs" / as_text(hash_, at / "concrete_specs", _HASH)
+            node_place = at / "concrete_specs" / as_text(hash_, at / "concrete_specs", HASH)
             nodes.setdefault(hash_, (as_object(node, node_place), node_place))
         for index, root in enumerate(get_list(environment, "roots", at, default=())):
             root_place = at / "roots" / index
             entry = as_object(root, root_place)
-            found = Root(get_text(entry, "hash", root_place, _HASH), get_text(entry, "spec", root_place, _TEXT))
+            found = Root(get_text(entry, "hash", root_place, HASH), get_text(entry, "spec", root_place, TEXT))
             roots.setdefault(found.id, found)
         included = as_object(environment.get("include_concrete", {}), at / "include_concrete")
         for index, (_, inner) in enumerate(sorted(included.items())):
@@ -167,139 +156,10 @@ def _components(nodes: _Nodes, edges: _Edges, roots: list[str]) -> Mapping[str, 
     runtime = closure(edges, roots, RUNTIME_EDGES)
     is_root = frozenset(roots)
     found = [
-        _component(hash_, *nodes[hash_], edges[hash_], runtime=hash_ in runtime, root=hash_ in is_root)
+        component_of(hash_, *nodes[hash_], edges[hash_], runtime=hash_ in runtime, root=hash_ in is_root)
         for hash_ in closure(edges, roots, None)
     ]
     return {c.id: c for c in sorted(found, key=lambda c: (c.name, c.version, c.id))}
-
-
-def _component(
-    hash_: str, node: Mapping[str, Any], place: Place, edges: tuple[Dependency, ...], *, runtime: bool, root: bool
-) -> Component:
-    if "hash" in node and node["hash"] != hash_:
-        raise (place / "hash").error("is not the hash under which the node is listed")
-    arch = get_object(node, "arch", place)
-    variants = as_object(node.get("parameters", {}), place / "parameters")
-    namespace = node.get("namespace")
-    return Component(
-        id=hash_,
-        name=get_text(node, "name", place, _NAME),
-        version=get_text(node, "version", place, _VERSION),
-        namespace=as_text(namespace, place / "namespace", _NAMESPACE) if namespace is not None else "",
-        target=_target(arch, place / "arch"),
-        os=get_text(arch, "platform_os", place / "arch", _WORD),
-        external=_external(node, place),
-        compiler=_compiler_of_node(node, place),
-        variants=_variants(variants, place / "parameters"),
-        patches=tuple(
-            as_text(patch, place / "patches" / index, _SHA256)
-            for index, patch in enumerate(get_list(node, "patches", place, default=()))
-        ),
-        dependencies=edges,
-        runtime=runtime,
-        root=root,
-    )
-
-
-def _target(arch: Mapping[str, Any], place: Place) -> str:
-    """Generic targets are strings; specific ones are objects with a name, features and parents."""
-    target = arch.get("target")
-    if isinstance(target, dict):
-        return get_text(target, "name", place / "target", _WORD)
-    return as_text(target, place / "target", _WORD)
-
-
-def _features(nodes: _Nodes, reached: Iterable[str]) -> Mapping[str, tuple[str, ...]]:
-    found: dict[str, tuple[str, ...]] = {}
-    for hash_ in reached:
-        node, place = nodes[hash_]
-        target = node["arch"]["target"]
-        if isinstance(target, dict) and target["name"] not in found:
-            at = place / "arch" / "target" / "features"
-            listed = get_list(target, "features", place / "arch" / "target", default=())
-            found[target["name"]] = tuple(sorted(as_text(name, at / index, _WORD) for index, name in enumerate(listed)))
-    return found
-
-
-def _external(node: Mapping[str, Any], place: Place) -> External | None:
-    if node.get("external") is None:
-        return None
-    at = place / "external"
-    external = as_object(node["external"], at)
-    modules = external.get("module") or ()
-    listed = [modules] if isinstance(modules, str) else modules
-    if not isinstance(listed, (list, tuple)):
-        raise (at / "module").error(f"a list is needed, not {kind_of(modules)}")
-    path = external.get("path")
-    return External(
-        path=as_text(path, at / "path", _TEXT) if path is not None else "",
-        modules=tuple(as_text(module, at / "module" / index, _TEXT) for index, module in enumerate(listed)),
-    )
-
-
-def _compiler_of_node(node: Mapping[str, Any], place: Place) -> str:
-    """Up to lockfile 5 the compiler is an attribute of the node; from 6 on it is a dependency with virtual ``c``."""
-    at = place / "compiler"
-    compiler = node.get("compiler")
-    if compiler is None:
-        return ""
-    fields = as_object(compiler, at)
-    return f"{get_text(fields, 'name', at, _NAME)}@{get_text(fields, 'version', at, _VERSION)}"
-
-
-def _variants(parameters: Mapping[str, Any], place: Place) -> Mapping[str, object]:
-    return {
-        as_text(name, place, _NAME): _variant(name, value, place)
-        for name, value in parameters.items()
-        if _is_variant(name, value)
-    }
-
-
-def _is_variant(name: str, value: object) -> bool:
-    # Flags stand among the variants, mostly empty; patches stand here and as a field of the node.
-    return name != "patches" and not (name in _FLAGS and value in ([], None))
-
-
-def _variant(name: str, value: object, place: Place) -> object:
-    if isinstance(value, (bool, int)) or value is None:
-        return value
-    at = place / name
-    if isinstance(value, list):
-        return tuple(as_text(item, at / index, _TEXT) for index, item in enumerate(value))
-    return as_text(value, at, _TEXT)
-
-
-def _dependencies(node: Mapping[str, Any], place: Place) -> tuple[Dependency, ...]:
-    at = place / "dependencies"
-    edges = [_edge(edge, at / index) for index, edge in enumerate(get_list(node, "dependencies", place, default=()))]
-    return tuple(sorted(edges, key=lambda edge: (edge.id, edge.types)))
-
-
-def _edge(value: object, place: Place) -> Dependency:
-    """Lockfile 4 has ``type`` beside the hash; from 5 on ``parameters`` holds ``deptypes`` and ``virtuals``."""
-    edge = as_object(value, place)
-    if "parameters" in edge:
-        fields, at = get_object(edge, "parameters", place), place / "parameters"
-        types = get_list(fields, "deptypes", at)
-    else:
-        fields, at = edge, place
-        types = get_list(fields, "type", at)
-    virtuals = get_list(fields, "virtuals", at, default=())
-    # No grammar for the hash: it must be that of a node, whose grammar was checked.
-    return Dependency(get_text(edge, "hash", place, None), _words(types, at), _words(virtuals, at))
-
-
-def _words(values: Iterable[object], place: Place) -> tuple[str, ...]:
-    try:
-        return _checked_words(tuple(values))
-    except (InputError, TypeError):
-        raise place.error(f"is ill-formed: {values!r}"[:200]) from None
-
-
-@lru_cache(maxsize=4096)
-def _checked_words(values: tuple[object, ...]) -> tuple[str, ...]:
-    # Few combinations occur, in many thousand edges: they are checked, and kept in memory, once.
-    return tuple(sorted(as_text(value, Place(""), _NAME) for value in values))
 
 
 def _check_edges(edges: _Edges, nodes: _Nodes) -> None:
@@ -331,7 +191,7 @@ def _pick_roots(roots: list[Root], nodes: _Nodes, picks: tuple[str, ...], place:
         if root.id not in nodes:
             raise (place / "roots").error(f"names {root.id}, which the lock does not hold")
         node, at = nodes[root.id]
-        names[root.id] = get_text(node, "name", at, _NAME), get_text(node, "version", at, _VERSION)
+        names[root.id] = get_text(node, "name", at, NAME), get_text(node, "version", at, VERSION)
     chosen: set[str] = set()
     for pick in picks:
         found = {root.id for root in roots if _is_picked(root.id, *names[root.id], pick)}
