@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from hpc3.errors import InputError
+from hpc3.oci.edit import environment_of
 from hpc3.vocabulary import key, vocabulary
 
 from .infer import inferred_statements
@@ -105,6 +106,8 @@ def image_from_document(document: object, where: str) -> Image:
     for place, values in _disagreements(document.get("contradictions"), where).items():
         places.setdefault(place, {}).update(values)
     config = document.get("config") or {}
+    if not isinstance(config, dict):
+        raise InputError("is not an object", where=f"{where}: config")
     labels = _texts(document.get("labels") or {}, f"{where}: labels")
     # A label says something of its own only where no other place was preferred to it.
     places["label"] = {**{k: v for k, v in labels.items() if k in vocabulary()}, **places.get("label", {})}
@@ -112,8 +115,8 @@ def image_from_document(document: object, where: str) -> Image:
         places=places,
         reference=_text(document.get("reference", ""), f"{where}: reference"),
         digest=_text(document.get("digest", ""), f"{where}: digest"),
-        architecture=_text(_member(config, "architecture"), f"{where}: config.architecture"),
-        environment=plain_environment(config, where),
+        architecture=_text(config.get("architecture"), f"{where}: config.architecture"),
+        environment=environment_of(config, f"{where}: config"),
         labels=labels,
         size=document.get("size") if isinstance(document.get("size"), int) else None,
     )
@@ -244,21 +247,6 @@ def overruled(image: Image, external: Mapping[str, str]) -> Image:
             raise InputError(f"{name}: {fault}", where="catalog")
         statements[name] = Statement(value, "external")
     return replace(image, statements=dict(sorted(statements.items())))
-
-
-def plain_environment(config: object, where: str) -> dict[str, str]:
-    """Return the environment in an image config, or in what ``hpc3 inspect`` prints of it.
-
-    Raises:
-        InputError: it is not a list of ``NAME=VALUE``.
-    """
-    inner = _member(config, "config") or config
-    entries = _member(inner, "Env") or _member(inner, "env") or []
-    if isinstance(entries, dict):
-        return _texts(entries, f"{where}: config.Env")
-    if not isinstance(entries, list) or not all(isinstance(entry, str) for entry in entries):
-        raise InputError("is not a list of NAME=VALUE", where=f"{where}: config.Env")
-    return {name: value for name, _, value in (entry.partition("=") for entry in entries[:_MOST_KEYS])}
 
 
 def _member(value: object, name: str) -> Any:

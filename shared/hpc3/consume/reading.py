@@ -7,13 +7,13 @@ from dataclasses import replace
 from typing import Any
 
 from hpc3.errors import InputError, UsageError
-from hpc3.oci.edit import labels_of
+from hpc3.oci.edit import environment_of, labels_of
 from hpc3.oci.manifest import Descriptor, Manifest, parse_json, string_map
 from hpc3.oci.reference import ImageReference
 from hpc3.oci.store import ImageStore
 from hpc3.vocabulary import key
 
-from .image import Image, image_of, plain_environment
+from .image import Image, image_of
 
 #: An artifact that states annotations for an image that cannot be changed; its one layer is a flat JSON object. The
 #: same as ``hpc3 apply --external`` attaches (a test holds the two together: siblings do not import each other).
@@ -122,7 +122,7 @@ def _image(
         where,
         manifest.digest,
         architecture if isinstance(architecture, str) else "",
-        plain_environment(config, where),
+        environment_of(config, where),
         labels,
         sum(layer.size for layer in manifest.layers),
     )

@@ -126,7 +126,7 @@ def labels_of(config: Mapping[str, Any]) -> dict[str, str]:
     return string_map(runtime_of(config).get("Labels"), "image config: Labels")
 
 
-def environment_of(config: Mapping[str, Any]) -> dict[str, str]:
+def environment_of(config: Mapping[str, Any], where: str = "image config") -> dict[str, str]:
     """Return the environment of a parsed image config; of several values of a name the last, as engines do.
 
     An entry without ``=`` sets nothing.
@@ -134,9 +134,9 @@ def environment_of(config: Mapping[str, Any]) -> dict[str, str]:
     Raises:
         InputError: ``Env`` is no list of texts.
     """
-    entries = runtime_of(config).get("Env") or []
+    entries = runtime_of(config, where).get("Env") or []
     if not isinstance(entries, list) or not all(isinstance(entry, str) for entry in entries):
-        raise InputError("is not a list of NAME=VALUE", where="image config: Env")
+        raise InputError("is not a list of NAME=VALUE", where=f"{where}: Env")
     pairs = (entry.partition("=") for entry in entries)
     return {name: value for name, equals, value in pairs if equals}
 
