@@ -227,6 +227,33 @@ def test_code_without_unwind_table_and_symbols_is_not_overlooked(main: str, comp
     assert verdict(observed, "x86_64") != "agrees"
 
 
+#: A library whose check is a function that other objects may replace.
+ASKING_LIBRARY = """
+#include <cpuid.h>
+static unsigned flags;
+__attribute__((constructor)) static void ask(void) {
+    unsigned a, b, c, d;
+    if (__get_cpuid_count(7, 0, &a, &b, &c, &d)) flags = b;
+}
+__attribute__((noinline)) int has_avx2(void) { return flags >> 5 & 1; }
+__attribute__((noinline, target("avx2"))) static void fast(float *x, int n) { while (n--) x[n] = x[n] * 2 + 1; }
+__attribute__((noinline)) static void slow(float *x, int n) { while (n--) x[n] = x[n] * 2 + 1; }
+__attribute__((visibility("default"))) void work(float *x, int n) { %s }
+"""
+
+
+@pytest.mark.parametrize("stripped", [False, True])
+@pytest.mark.parametrize("option", ["-fplt", "-fno-plt", "-fno-semantic-interposition", "-fvisibility=hidden"])
+def test_a_check_is_known_however_it_is_called(option: str, stripped: bool, compile_c: Callable[..., Path]) -> None:
+    options = (*OPTIONS, "-shared", "-fPIC", option)
+    for work, expected in {
+        "if (has_avx2()) fast(x, n); else slow(x, n);": "agrees",
+        "fast(x, n); if (has_avx2()) slow(x, n);": "contradicts",
+    }.items():
+        library = compile_c(ASKING_LIBRARY % work, *options, name="libwork.so")
+        assert verdict(observe(strip(library) if stripped else library), "x86_64") == expected, work
+
+
 def test_another_family_is_contradicted(compile_c: Callable[..., Path]) -> None:
     observed = observe(compile_c(KERNELS % {"attribute": ""} + MAIN))
     assert verdict(observed, "neoverse_v1") == "contradicts"

@@ -14,7 +14,7 @@ import bisect
 import operator
 from array import array
 from collections import Counter
-from collections.abc import Container, Iterable, Mapping, Set
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, field
 
 from .call_graph import CallGraph
@@ -79,18 +79,16 @@ class Reach:
         self._users = {use.function.number for use in uses if use.features}
         self._resolvers = {number for number in map(code.functions.number_of, code.resolvers) if number is not None}
         self._slots = {slot for slot, name in code.imports.items() if name in FEATURE_IMPORTS}
-        targets = set(references.targets.values)
-        asking = self._calls(
-            targets, feature_functions, {slot for slot, name in code.imports.items() if name in FEATURE_FUNCTIONS}
-        )
-        self._askers = {use.function.number for use in uses if use.asks}
-        self._askers |= references.targets.functions_with(asking)
+        self._asked = self._with_slots(feature_functions)
+        self._asked |= {slot for slot, name in code.imports.items() if name in FEATURE_FUNCTIONS}
+        calling = self._callers(references, self._asked)
+        self._askers = {use.function.number for use in uses if use.asks} | calling
         self._variables = self._feature_variables(references)
         reading = self._reading_functions(references)
         predicates = {n for n in reading if self._size(n) <= _PREDICATE_SIZE and n not in self._users}
-        self._predicates = {self._functions.starts[number] for number in predicates}
-        asked = asking | self._calls(targets, self._predicates, code.slots.pointing_at(self._predicates))
-        self._checkers = reading | references.targets.functions_with(asked) | self._resolvers
+        telling = self._with_slots({self._functions.starts[number] for number in predicates})
+        self._asked |= telling
+        self._checkers = reading | calling | self._callers(references, telling) | self._resolvers
         self._paths: dict[int, _Path] = {}
         self._wide = wide_features(code, uses)
         # where features may be pervasive, all functions in reach count, not only those that lead to a user of one
@@ -207,9 +205,23 @@ class Reach:
 
     # -- checks
 
-    def _calls(self, targets: Set[int], starts: Set[int], slots: Container[int]) -> Set[int]:
-        """Return those targets of calls that are one of the functions, or a PLT entry through one of the slots."""
-        return (targets & starts) | {target for target in targets if slots and self._graph.stub_slot(target) in slots}
+    def _with_slots(self, starts: Set[int]) -> set[int]:
+        """Return where some functions begin, and the slots through which they are called."""
+        return {*starts, *self._code.slots.pointing_at(starts)}
+
+    def _callers(self, references: References, called: Set[int]) -> set[int]:
+        """Return the functions that call others, directly, through a PLT entry or through a slot (``-fno-plt``).
+
+        Args:
+            references: of all functions.
+            called: where the others begin, and their slots.
+        """
+        targets = {target for target in sorted(set(references.targets.values)) if self._is_call_of(target, called)}
+        return references.targets.functions_with(targets) | references.accesses.functions_with(called)
+
+    def _is_call_of(self, address: int, called: Set[int]) -> bool:
+        """Return whether a call of an address, a function's, a PLT entry's or a slot's, calls one of some functions."""
+        return bool(called) and (address in called or self._graph.stub_slot(address) in called)
 
     def _feature_variables(self, references: References) -> list[tuple[int, int]]:
         """Return the address ranges that functions asking the CPU write, or hand on to be written."""
@@ -234,12 +246,7 @@ class Reach:
         return any(low <= address < high for low, high in self._variables[max(place - 4, 0) : place])
 
     def _is_predicate(self, address: int) -> bool:
-        if address in self._predicates:
-            return True
-        slot = self._graph.stub_slot(address) or address
-        if self._graph.name_called(address) in FEATURE_FUNCTIONS:
-            return True
-        return (self._code.slots.get(slot) or 0) in self._predicates
+        return self._is_call_of(address, self._asked)
 
     def _is_final(self, address: int) -> bool:
         number = self._functions.number_of(address)
