@@ -9,6 +9,7 @@ from __future__ import annotations
 import bisect
 import io
 import struct
+import sys
 from array import array
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -226,13 +227,15 @@ def _words(stream: BinaryIO, elf: ElfObject) -> Iterator[tuple[int, int]]:
     if low == 0 or elf.kind != "executable":
         return
     for name in _DATA_SECTIONS:
-        span = elf.sections.get(name)
-        if span is None:
-            continue
-        raw = read_span(stream, span, _TABLE_LIMIT)
-        for number, (word,) in enumerate(struct.iter_unpack("<Q", raw[: len(raw) // 8 * 8])):
-            if low <= word < high:
-                yield span.address + number * 8, word
+        span = elf.sections.get(name, Span(0, 0, 0))
+        for start in range(0, min(span.size, _TABLE_LIMIT), _PIECE):
+            raw = read_span(stream, Span(span.offset + start, span.size - start, 0), _PIECE)
+            words = array("Q", raw[: len(raw) // 8 * 8])
+            if sys.byteorder == "big":
+                words.byteswap()
+            for number, word in enumerate(words):
+                if low <= word < high:
+                    yield span.address + start + number * 8, word
 
 
 def _pointers_in(elf: ElfObject, pointers: Mapping[int, int], names: tuple[str, ...]) -> Iterator[int]:

@@ -100,6 +100,7 @@ _USING = (b"\xc5\xf8\x77", b"\x66\x0f\x38", b"\x66\x0f\x3a", b"\xf3\x0f\xb8", b"
 _LEAD = 32  # bytes within which a decoder falls into step with the code, wherever it begins
 _MOST_PLACES = 1000  # of one sign in one piece: chance makes a hundred
 _WIDE = frozenset(("IMM32", "IMM32SEX64", "IMM64"))
+_LOWEST_ADDRESS = 1 << 16  # Linux maps no program below (vm.mmap_min_addr)
 _MANY = 16
 _STUB_SIZE = 16
 
@@ -203,8 +204,10 @@ def _take(instruction: iced.Instruction, kind: int, found: Leads, *, is_fixed: b
     address = data_address(instruction, is_fixed=is_fixed) if kind & _OPERANDS else 0
     if address:
         (found.pointers if kind & _TAKES else found.accesses).add(address)
-    elif kind & _NUMBERS:
-        found.pointers.update(_immediates(instruction))
+    if kind & _NUMBERS:
+        number = instruction.immediate(instruction.op_count - 1)
+        if number >= _LOWEST_ADDRESS:
+            found.pointers.add(number)
     if kind & _LEAVES:
         found.returns = True
     elif kind & _OLD:
@@ -316,10 +319,3 @@ def _cpuid_names() -> dict[int, str]:
 @cache
 def _mnemonics() -> dict[int, str]:
     return {value: name for name, value in vars(iced.Mnemonic).items() if isinstance(value, int)}
-
-
-def _immediates(instruction: iced.Instruction) -> Iterator[int]:
-    for operand in range(instruction.op_count):
-        kind = instruction.op_kind(operand)
-        if kind in (iced.OpKind.IMMEDIATE32, iced.OpKind.IMMEDIATE64, iced.OpKind.IMMEDIATE32TO64):
-            yield int(instruction.immediate(operand))

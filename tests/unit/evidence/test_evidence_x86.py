@@ -116,6 +116,10 @@ def test_numbers_are_addresses_only_in_a_program_linked_to_fixed_ones() -> None:
     _, fixed = isa_x86.count_and_follow(code_of(body, fixed=True))
     assert list(fixed.pointers[0]) == [START + 0x40]
     assert list(fixed.accesses[0]) == [START + 0x80]
+    store = b"\x48\xc7\x05" + (0x60).to_bytes(4, "little") + (START + 0x40).to_bytes(4, "little") + RET
+    _, stored = isa_x86.count_and_follow(code_of(store, fixed=True))  # mov qword [rip + 0x60], START + 0x40
+    assert list(stored.pointers[0]) == [START + 0x40], "where a function is entered through a variable"
+    assert list(stored.accesses[0]) == [START + 11 + 0x60]
     _, moving = isa_x86.count_and_follow(code_of(body))
     assert not moving.pointers[0]
     assert not moving.accesses[0]
