@@ -16,6 +16,7 @@ from array import array
 from collections import Counter
 from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from .call_graph import CallGraph
 from .code import Code
@@ -91,26 +92,31 @@ class Reach:
         self._checkers = reading | calling | self._callers(references, telling) | self._resolvers
         self._paths: dict[int, _Path] = {}
         self._wide = wide_features(code, uses)
-        # where features may be pervasive, all functions in reach count, not only those that lead to a user of one
-        self._relevant = b"" if self._wide else self._graph.leading_to(self._users)
+
+    @cached_property
+    def _relevant(self) -> bytearray:
+        """By node, whether to go on from there: to where features may be pervasive all functions in reach count."""
+        return bytearray() if self._wide else self._graph.leading_to(self._users)
 
     def classify(self, uses: list[FunctionUse]) -> Classified:
         """Return functions that use features, by what guards them."""
+        users = [use for use in uses if use.features]
+        if not any(use.function.guessed or self._features_reached(use) for use in users):
+            # each checks for itself, as functions for atomics do: whatever leads there is as good
+            return Classified(dispatched=[(use.function, use.features) for use in users])
         own = self._nodes({self._code.entry, *self._code.constructors} - {0}) | self._start_pointers()
         exports = self._nodes(self._code.exports)
         roots = own | (exports - self._for_a_target) | self._nodes(self._code.resolvers)
         called = self._reach(roots, pointers=False, guarded=False)
         named = self._reach(roots, pointers=True, guarded=False)
-        is_everything = all(named[use.function.number] for use in uses if use.features)
+        is_everything = all(named[use.function.number] for use in users)
         anyhow = named if is_everything else self._reach(roots | exports, pointers=True, guarded=True)
         pervasive = self._pervasive(uses, named)
         fallback = self._fallbacks(named)
         picked = {node for number in self._resolvers | self._lists for node in self._graph.pointers[number]}
         found = Classified()
-        for use in uses:
+        for use in users:
             number = use.function.number
-            if not use.features:
-                continue
             # an IFUNC's choice that others only name
             if number in self._for_a_target or (number in picked and not called[number]):
                 found.dispatched.append((use.function, use.features))
