@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from itertools import groupby
 
 from hpc3.tables import DATA
-from hpc3.vocabulary import PREFIX, RESERVED_NAMESPACES, Key, vocabulary
+from hpc3.vocabulary import PREFIX, RESERVED_KEYS, RESERVED_NAMESPACES, Key, vocabulary
 
 from .commands import Argument, Command
 from .exit_codes import exit_codes, verdict_exit_codes
@@ -114,7 +114,7 @@ def _vocabulary_page() -> Iterator[str]:
     yield "| descriptor | of an index, with the same value: choosing a variant without fetching it |"
     yield from ("", "| merge rule | of an image built on another |", "|---|---|")
     yield from (f"| {rule} | {what} |" for rule, what in _MERGE_RULES.items())
-    reserved = ", ".join(f"`{namespace}*`" for namespace in RESERVED_NAMESPACES)
+    reserved = ", ".join(f"`{name}`" for name in (*(f"{space}*" for space in RESERVED_NAMESPACES), *RESERVED_KEYS))
     yield from ("", f"Never written, and reported where found, as they steer runtimes: {reserved}.")
     for group, members in groupby(keys, key=lambda row: row.group):
         yield from ("", f"## {_GROUPS[group]}")

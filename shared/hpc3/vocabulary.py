@@ -19,8 +19,19 @@ OCI_PREFIX = "org.opencontainers.image."
 SCHEMA_VERSION = "1.0"
 
 #: Namespaces that steer runtimes; an image that carries one is reported, and we never write one
-#: (crun writes host files for ``run.oci.hooks.stdout``; Sarus turns labels ``com.hooks.*`` into hook calls).
-RESERVED_NAMESPACES = ("com.hooks.", "io.kubernetes.", "io.podman.", "org.systemd.", "run.oci.")
+#: (crun writes host files for ``run.oci.hooks.stdout``; Sarus turns labels ``com.hooks.*`` into hook calls; the
+#: Container Device Interface adds devices for ``cdi.k8s.io/*``).
+RESERVED_NAMESPACES = (
+    "cdi.k8s.io/",
+    "com.hooks.",
+    "io.kubernetes.",
+    "io.podman.",
+    "org.systemd.",
+    "podman_hpc.",
+    "run.oci.",
+)
+#: Single keys that hooks of CSCS's Container Engine look for.
+RESERVED_KEYS = ("ldcache.enable", "mps.enable", "pce.enable")
 
 # Limits: GHCR, containerd and label readers cope with these; the vocabulary states the larger ones per key.
 _LONG_VALUES = {
@@ -116,4 +127,4 @@ def vocabulary() -> Mapping[str, Key]:
 
 def is_reserved(name: str) -> bool:
     """Whether a key lies in a namespace that steers runtimes and is never written."""
-    return name.startswith(RESERVED_NAMESPACES)
+    return name.startswith(RESERVED_NAMESPACES) or name in RESERVED_KEYS

@@ -267,7 +267,7 @@ complete -c hpc3 -n '_shtab_hpc3_using validate' -l explain -x -d 'tell what a f
 complete -c hpc3 -n '_shtab_hpc3_using validate' -l run -x -d 'also start the local image NAME in every way that users do'
 complete -c hpc3 -n '_shtab_hpc3_using validate' -l engine -x -d 'that --run uses, with options (default: podman, docker, buildah, apptainer, singularity; ch-run too)'
 complete -c hpc3 -n '_shtab_hpc3_using validate' -l base -xka "(__fish_complete_path (commandline -ct))" -d 'what it was built on, where it does not say so'
-complete -c hpc3 -n '_shtab_hpc3_using validate' -l platform -x -d 'of an index, this image'
+complete -c hpc3 -n '_shtab_hpc3_using validate' -l platform -x -d 'of an index, only these images'
 complete -c hpc3 -n '_shtab_hpc3_using validate' -s o -l output -xka "(__fish_complete_path (commandline -ct))" -d 'write there instead of stdout'
 complete -c hpc3 -n '_shtab_hpc3_using validate' -l ca -xka "(__fish_complete_path (commandline -ct))" -d 'trust this certificate authority, too'
 complete -c hpc3 -n '_shtab_hpc3_using validate' -l plain-http -d 'allow HTTP without TLS to other machines'

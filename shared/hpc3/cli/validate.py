@@ -43,7 +43,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help=f"that --run uses, with options (default: {', '.join(_ENGINES)}; ch-run too)",
     )
     parser.add_argument("--base", default="", metavar="IMAGE", help="what it was built on, where it does not say so")
-    parser.add_argument("--platform", default="", metavar="OS/ARCH", help="of an index, this image")
+    parser.add_argument("--platform", default="", metavar="OS/ARCH", help="of an index, only these images")
     parser.add_argument("-o", "--output", default="", metavar="FILE", help="write there instead of stdout")
     configure_access(parser)
 
@@ -55,20 +55,26 @@ def run(args: argparse.Namespace) -> int:
         return 0
     if not args.subject:
         raise UsageError("there is nothing to judge", remedy="give an image or a file")
-    subject = _subject(args)
-    findings = validate_subject(subject)
+    subjects = _subjects(args)
+    findings = tuple(found for subject in subjects for found in validate_subject(subject))
     if args.run:
-        findings = (*findings, *_started(args.run, args.engine, subject))
-    write_product(report(findings, subject.name, args.format), args.output)
+        findings = (*findings, *_started(args.run, args.engine, subjects[0]))
+    write_product(report(findings, args.subject, args.format), args.output)
     talk("rejected" if is_rejected(findings, strict=args.strict) else "accepted", quiet=args.quiet)
     sys.stderr.flush()
     return 1 if is_rejected(findings, strict=args.strict) else 0
 
 
-def _subject(args: argparse.Namespace) -> Subject:
+def _subjects(args: argparse.Namespace) -> tuple[Subject, ...]:
+    if not Path(args.subject).is_file():
+        return _subjects_of_images(args)
+    if args.platform or args.base:
+        raise UsageError("--platform and --base are for images", where=args.subject)
+    return (_subject_of_file(args),)
+
+
+def _subject_of_file(args: argparse.Namespace) -> Subject:
     path = Path(args.subject)
-    if not path.is_file():
-        return _subject_of_image(args)
     with path.open("rb") as stream:
         data = stream.read(INPUT_LIMIT + 1)
     if _looks_like_dockerfile(path, data):
@@ -78,14 +84,14 @@ def _subject(args: argparse.Namespace) -> Subject:
     return replace(subject_from_json(data, args.subject), name=args.subject)
 
 
-def _subject_of_image(args: argparse.Namespace) -> Subject:
+def _subjects_of_images(args: argparse.Namespace) -> tuple[Subject, ...]:
     from hpc3.oci.opening import Stores
     from hpc3.oci.reference import parse_reference
 
-    from .subjects import subject_on_base
+    from .subjects import subjects_on_base
 
     with Stores(access_from(args)) as stores:
-        return subject_on_base(stores, parse_reference(args.subject), args.platform, args.base)
+        return subjects_on_base(stores, parse_reference(args.subject), args.platform, args.base)
 
 
 def _looks_like_dockerfile(path: Path, data: bytes) -> bool:

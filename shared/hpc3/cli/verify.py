@@ -70,7 +70,9 @@ def _observe_image(args: argparse.Namespace) -> tuple[Mapping[str, str], Observe
     reference = parse_reference(args.image)
     with Stores(access_from(args)) as stores:
         store = stores.open(reference)
-        image, subject = subject_of_image(store, reference, args.platform)
+        image, subject, others = subject_of_image(store, reference, args.platform)
+        if others and not args.platform:
+            talk(f"one image of {others + 1} is verified; --platform picks another", quiet=args.quiet)
         return subject.stated(), observe_image(store, image, subject.environment().get("PATH", ""), args)
 
 

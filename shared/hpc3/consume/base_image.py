@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from hpc3.errors import Hpc3Error, UsageError
+from hpc3.errors import Hpc3Error, InputError, UsageError
 from hpc3.facts import Unknown
 from hpc3.oci.edit import labels_of
 from hpc3.oci.inspection import choose_image
@@ -41,6 +41,7 @@ def inherited_values(
 
     Raises:
         UsageError: ``base`` is no reference.
+        InputError: the image that ``base`` names cannot be read, or is not what the image was built on.
     """
     stated = {**labels_of(document), **image.annotations}
     candidates: tuple[ImageReference, ...]
@@ -61,6 +62,8 @@ def inherited_values(
         if not isinstance(found, Unknown):
             return found
         reason = reason or found.reason
+    if base:
+        raise InputError(reason, where=base)
     return Unknown(reason)
 
 

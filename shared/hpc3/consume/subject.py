@@ -6,7 +6,7 @@ registry all give one.
 
 from __future__ import annotations
 
-import json
+import codecs
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,6 +14,7 @@ from typing import Any
 from hpc3.errors import InputError
 from hpc3.facts import Unknown
 from hpc3.oci.edit import environment_of, runtime_of
+from hpc3.oci.manifest import parse_json
 
 #: Shapes in an image configuration: image-spec, config.md, and what Docker adds. Docker reads a text as a list of one.
 _LIST, _OBJECT, _TEXT = ((list,), "a list of texts"), ((dict,), "an object"), ((str,), "a text")
@@ -56,6 +57,9 @@ class Subject:
         referrers: artifacts attached to the image.
         inherited: annotations and labels of the base image, or why they cannot be told.
         places: key to where it is written, for findings in files (``Dockerfile:12``).
+        index: annotations of the index that the image was found in.
+        descriptor: annotations of that index's descriptor of the image.
+        described: the platform that this descriptor states, as ``platform``.
     """
 
     name: str
@@ -68,6 +72,9 @@ class Subject:
     referrers: tuple[Referrer, ...] | None = None
     inherited: Mapping[str, str] | Unknown = field(default_factory=dict)
     places: Mapping[str, str] = field(default_factory=dict)
+    index: Mapping[str, str] = field(default_factory=dict)
+    descriptor: Mapping[str, str] = field(default_factory=dict)
+    described: Mapping[str, str] = field(default_factory=dict)
 
     def stated(self) -> Mapping[str, str]:
         """Return what is stated by key: the annotation, or else the label."""
@@ -104,9 +111,13 @@ def subject_from_json(text: bytes, where: str) -> Subject:
         InputError: it is none of these.
     """
     document = json_object(text, where)
-    if isinstance(document.get("rootfs"), dict) and isinstance(document.get("config", {}), dict):
+    if "manifests" in document:
+        raise InputError("is an index, which holds images", where=where, remedy="give one of them, or the reference")
+    if isinstance(document.get("rootfs"), dict) or {"architecture", "os"} <= document.keys():
         return subject_from_config(document, where)
     if "schemaVersion" in document:
+        if "artifactType" in document:
+            raise InputError("is an artifact, no image", where=where)
         annotations = document.get("annotations") or {}
         return Subject(where, annotations=_strings(annotations, f"{where}: annotations"))
     return Subject(where, annotations=annotations_from_json(text, where))
@@ -150,13 +161,7 @@ def json_object(text: bytes, where: str) -> dict[str, Any]:
     """
     if len(text) > INPUT_LIMIT:
         raise InputError(f"is larger than {INPUT_LIMIT >> 20} MiB", where=where)
-    try:
-        document = json.loads(text)
-    except ValueError as error:  # UnicodeDecodeError and JSONDecodeError
-        raise InputError(f"is not JSON: {error}", where=where) from error
-    if not isinstance(document, dict):
-        raise InputError("is not a JSON object", where=where)
-    return document
+    return parse_json(text.removeprefix(codecs.BOM_UTF8), where)
 
 
 def _strings(value: object, where: str) -> dict[str, str]:

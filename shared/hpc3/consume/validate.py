@@ -9,9 +9,10 @@ from .rules.consistency import check_consistency
 from .rules.contract import check_contract
 from .rules.cross_field import check_cross_field
 from .rules.grammar import check_grammar
+from .rules.index import check_index
 from .subject import Subject
 
-_CHECKS = (check_contract, check_grammar, check_cross_field, check_consistency)
+_CHECKS = (check_contract, check_grammar, check_cross_field, check_consistency, check_index)
 
 
 def validate_subject(subject: Subject) -> tuple[Finding, ...]:

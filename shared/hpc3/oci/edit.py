@@ -115,7 +115,9 @@ def runtime_of(config: Mapping[str, Any], where: str = "image config") -> dict[s
     Raises:
         InputError: it is no object.
     """
-    runtime = config.get("config") or {}
+    runtime = config.get("config")
+    if runtime is None:
+        return {}
     if not isinstance(runtime, dict):
         raise InputError("is not an object", where=f"{where}: config")
     return runtime

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,6 +18,21 @@ _NESTING = 8  # indexes in indexes
 #: From weakest to strongest: what readers of several places believe (image-spec, conversion.md, lets labels win for
 #: runtimes; that both differ is a contradiction either way, and listed).
 _PLACES = ("label", "index", "descriptor", "annotation")
+
+
+@dataclass(frozen=True)
+class FoundImage:
+    """An image, and what indexes say of it.
+
+    Attributes:
+        manifest: the image's own.
+        index: annotations of the indexes that lead to it, the inner one's stronger.
+        entry: the descriptor that leads to it; None where the reference names the image itself.
+    """
+
+    manifest: Manifest
+    index: Mapping[str, str] = field(default_factory=dict)
+    entry: Descriptor | None = None
 
 
 @dataclass(frozen=True)
@@ -82,9 +98,11 @@ def inspect_image(
         StoreError: the store fails.
     """
     head = store.resolve(reference)
-    by_place: dict[str, Mapping[str, str]] = {}
-    image = _chosen(store, head, reference, platform, by_place)
-    by_place["annotation"] = image.annotations
+    found = next(_found(store, head, reference, platform))
+    image = found.manifest
+    by_place: dict[str, Mapping[str, str]] = {"index": found.index, "annotation": image.annotations}
+    if found.entry is not None:
+        by_place["descriptor"] = found.entry.annotations
     config = labels = referrers = None
     if not manifests_only:
         referrers = store.list_referrers(head.digest)
@@ -111,29 +129,48 @@ def inspect_image(
 
 
 def choose_image(store: ImageStore, reference: ImageReference, platform: str = "") -> Manifest:
-    """Return the image manifest that a reference means; of an index the one for ``os/architecture[/variant]``.
+    """Return the image manifest that a reference means; of an index the first one, as `find_images` yields them.
 
     Raises:
-        UsageError: the index holds no image for the platform.
+        UsageError: as `find_images` does.
     """
-    return _chosen(store, store.resolve(reference), reference, platform, {})
+    return next(find_images(store, reference, platform)).manifest
 
 
-def _chosen(
-    store: ImageStore, head: Manifest, reference: ImageReference, platform: str, by_place: dict[str, Mapping[str, str]]
-) -> Manifest:
-    """Return the image that the platform picks, and note the annotations on the way to it."""
-    manifest = head
-    for _ in range(_NESTING):
+def find_images(store: ImageStore, reference: ImageReference, platform: str = "") -> Iterator[FoundImage]:
+    """Yield the images that a reference means, those of an index in its order; each is read when it is asked for.
+
+    Args:
+        store: where they are.
+        reference: what names them.
+        platform: ``os/architecture[/variant]`` that picks images of an index; empty: all.
+
+    Raises:
+        UsageError: the index holds no image for the platform, or is nested too deeply.
+    """
+    return _found(store, store.resolve(reference), reference, platform)
+
+
+def _found(store: ImageStore, head: Manifest, reference: ImageReference, platform: str) -> Iterator[FoundImage]:
+    pending: list[tuple[Descriptor | None, Mapping[str, str], int]] = [(None, {}, 0)]
+    seen: set[str] = set()  # an index may name the same things again and again, and so may those
+    is_found = False
+    while pending:
+        entry, annotations, depth = pending.pop()
+        manifest = head if entry is None else store.read_manifest(entry)
         if not manifest.is_index:
-            return manifest
-        by_place["index"] = {**by_place.get("index", {}), **manifest.annotations}
-        entry = next((e for e in manifest.children if _is_candidate(e, platform)), None)
-        if entry is None:
-            raise UsageError(f"has no image for {platform or 'any platform'}", where=str(reference))
-        by_place["descriptor"] = entry.annotations
-        manifest = store.read_manifest(entry)
-    raise UsageError("is an index nested too deeply", where=str(reference))
+            is_found = True
+            yield FoundImage(manifest, annotations, entry)
+            continue
+        if depth == _NESTING:
+            raise UsageError("is an index nested too deeply", where=str(reference))
+        children = {child.digest: child for child in manifest.children if _is_candidate(child, platform)}
+        new = [child for digest, child in children.items() if digest not in seen]
+        seen.update(children)
+        inner = {**annotations, **manifest.annotations}
+        pending.extend((child, inner, depth + 1) for child in reversed(new))
+    if not is_found:
+        raise UsageError(f"has no image for {platform or 'any platform'}", where=str(reference))
 
 
 def _behaviour(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -147,8 +184,24 @@ def _behaviour(config: Mapping[str, Any]) -> dict[str, Any]:
 def _is_candidate(entry: Descriptor, platform: str) -> bool:
     if entry.is_attestation or entry.artifact_type:
         return False
-    name = "/".join(entry.platform[part] for part in ("os", "architecture", "variant") if entry.platform.get(part))
-    return not platform or not name or name == platform or name.startswith(platform + "/")
+    return is_for(entry.platform, platform)
+
+
+def is_for(stated: Mapping[str, Any], platform: str) -> bool:
+    """Whether what is stated of an image allows ``os/architecture[/variant]``; nothing stated allows all."""
+    name = platform_name(stated)
+    return not platform or not name or f"{name}/".startswith(f"{_without_default(platform)}/")
+
+
+def platform_name(platform: Mapping[str, Any]) -> str:
+    """Return ``os/architecture[/variant]`` as far as it is stated, without a variant that the architecture implies."""
+    parts = (platform.get(part) for part in ("os", "architecture", "variant"))
+    return _without_default("/".join(part for part in parts if part and isinstance(part, str)))
+
+
+def _without_default(name: str) -> str:
+    # as containerd's platforms.Normalize does
+    return re.sub(r"/(arm64/v?8|amd64/v?1)$", lambda match: "/" + match.group(1).partition("/")[0], name)
 
 
 def _effective(by_place: Mapping[str, Mapping[str, str]]) -> tuple[dict[str, str], dict[str, str]]:

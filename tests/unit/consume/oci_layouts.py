@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+INDEX = "application/vnd.oci.image.index.v1+json"
 
 
 def layer_of_folder(root: Path) -> bytes:
@@ -40,10 +41,11 @@ def write_layout(
     labels: Mapping[str, str] | None = None,
     config: Mapping[str, Any] | None = None,
     architecture: str = "amd64",
+    artifact_type: str = "",
     **more: Any,
 ) -> str:
     """Write a layout with one image and return its reference; ``more`` goes into the configuration blob."""
-    (folder / "blobs/sha256").mkdir(parents=True)
+    (folder / "blobs/sha256").mkdir(parents=True, exist_ok=True)
     document = {
         "architecture": architecture,
         "os": "linux",
@@ -58,9 +60,33 @@ def write_layout(
         "layers": [_blob(folder, layer, _layer_type(layer)) for layer in layers],
         "annotations": dict(annotations),
     }
+    if artifact_type:
+        manifest["artifactType"] = artifact_type
     entry = _blob(folder, json.dumps(manifest).encode(), MANIFEST)
     entry["annotations"] = {"org.opencontainers.image.ref.name": "tag"}
     (folder / "oci-layout").write_text('{"imageLayoutVersion": "1.0.0"}')
+    (folder / "index.json").write_text(json.dumps({"schemaVersion": 2, "manifests": [entry]}))
+    return f"oci:{folder}:tag"
+
+
+def write_index(folder: Path, images: Sequence[Mapping[str, Any]], annotations: Mapping[str, str] | None = None) -> str:
+    """Write a layout whose tag is an index, and return its reference.
+
+    Args:
+        folder: of the layout.
+        images: for each image what `write_layout` takes, and ``descriptor``: more members of the index's entry.
+        annotations: of the index.
+    """
+    entries = []
+    for image in images:
+        arguments = {"layers": [], "annotations": {}, **image}
+        descriptor = arguments.pop("descriptor", {})
+        write_layout(folder, **arguments)
+        (entry,) = json.loads((folder / "index.json").read_text())["manifests"]
+        entries.append({**entry, "annotations": {}, **descriptor})
+    document = {"schemaVersion": 2, "mediaType": INDEX, "manifests": entries, "annotations": dict(annotations or {})}
+    entry = _blob(folder, json.dumps(document).encode(), INDEX)
+    entry["annotations"] = {"org.opencontainers.image.ref.name": "tag"}
     (folder / "index.json").write_text(json.dumps({"schemaVersion": 2, "manifests": [entry]}))
     return f"oci:{folder}:tag"
 

@@ -179,6 +179,7 @@ def test_annotations(code: str, changes: dict[str, str | None]) -> None:
 def test_every_kind_of_finding_has_a_case() -> None:
     tested = {case[0] for case in (*CONFIG_CASES, *ANNOTATION_CASES)}
     elsewhere = {"HPC113", "HPC401", "HPC402", "HPC403", "HPC404", "HPC405", "HPC407", "HPC409", "HPC413", "HPC504"}
+    elsewhere |= {"HPC414", "HPC415"}  # test_consume_index
     started = {code for code in kinds() if code.startswith("HPC6")}
     assert tested | elsewhere | started == set(kinds())
 
@@ -332,9 +333,24 @@ def test_files_are_told_by_shape(tmp_path: Path, capfd: pytest.CaptureFixture[st
     assert main(["validate", str(dockerfile)]) == 1
     assert f"{dockerfile}:2" in capfd.readouterr().out
     assert main(["validate", str(tmp_path / "none")]) == 2
-    for text in ("[]", "{", "\xff", '{"config": [], "rootfs": {}}', '{"schemaVersion": 2, "annotations": {"a": 1}}'):
-        config.write_text(text)
-        assert main(["validate", str(config)]) == 3
+    assert main(["validate", "--platform", "linux/arm64", str(annotations)]) == 2
+    config.write_bytes(b"\xef\xbb\xbf" + annotations.read_bytes())  # as editors on Windows begin a file
+    assert main(["validate", str(config)]) == 0
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[]", "{", "\xff", '{"config": [], "rootfs": {}}', '{"schemaVersion": 2, "annotations": {"a": 1}}',
+        '{"schemaVersion": 2, "manifests": []}', '{"schemaVersion": 2, "artifactType": "a/b", "annotations": {}}',
+        '{"architecture": "amd64", "os": "linux", "config": {"Entrypoint": ["/a"], "Entrypoint": []}}',
+        '{"a": "1", "a": "2"}', '{"a": "\\ud800"}', '{"a": NaN}', '{"a": 1e999}', "9" * 5000,
+    ],
+)  # fmt: skip
+def test_files_that_are_refused(text: str, tmp_path: Path) -> None:
+    file = tmp_path / "file.json"
+    file.write_text(text)
+    assert main(["validate", str(file)]) == 3
 
 
 def test_machine_formats(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
