@@ -96,7 +96,9 @@ def _subjects_of_images(args: argparse.Namespace) -> tuple[Subject, ...]:
 
 def _looks_like_dockerfile(path: Path, data: bytes) -> bool:
     named = re.search(r"(dockerfile|containerfile)", path.name, re.IGNORECASE)
-    return bool(named) or bool(re.search(rb"(?im)^\s*FROM\s+\S", data) and not data.lstrip().startswith(b"{"))
+    return bool(named) or bool(
+        re.search(rb"(?im)^(?:\xef\xbb\xbf)?\s*FROM\s+\S", data) and not data.lstrip().startswith(b"{")
+    )
 
 
 def _started(image: str, engine: str, subject: Subject) -> tuple[Finding, ...]:

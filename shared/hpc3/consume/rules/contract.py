@@ -62,7 +62,7 @@ def _forbidden(subject: Subject, config: Any) -> Iterator[Finding]:
         yield finding("HPC105", subject.place("User"), value=str(user))
     if config.get("Volumes"):
         yield finding("HPC106", subject.place("Volumes"), value=", ".join(sorted(map(str, config["Volumes"]))))
-    if config.get("WorkingDir") not in (None, "", "/"):
+    if config.get("WorkingDir") and posixpath.normpath(str(config["WorkingDir"])).strip("/"):  # "//" is the root, too
         yield finding("HPC107", subject.place("WorkingDir"), value=str(config["WorkingDir"]))
     if config.get("Healthcheck") and _words(config["Healthcheck"].get("Test")) != ["NONE"]:
         yield finding("HPC109", subject.place("Healthcheck"))
@@ -73,7 +73,7 @@ def _forbidden(subject: Subject, config: Any) -> Iterator[Finding]:
 def _environment(subject: Subject, config: Any) -> Iterator[Finding]:
     environment = subject.environment()
     where = subject.place("Env")
-    if "PATH" not in environment and not (subject.base and "Env" not in config):
+    if "PATH" not in environment and not subject.base:  # a base may set it
         yield finding("HPC111", where)
     for name in _PERSONAL:
         if name in environment:
