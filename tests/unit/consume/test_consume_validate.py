@@ -129,6 +129,11 @@ def test_configurations(code: str, config: dict[str, object], changes: dict[str,
     assert code in codes(subject(dict(changes), config))
 
 
+@pytest.mark.parametrize("place", ["", "/", "//", "/./", "/opt/.."])
+def test_ways_to_write_the_root(place: str) -> None:
+    assert "HPC107" not in codes(subject({}, {"WorkingDir": place}))
+
+
 ANNOTATION_CASES: list[tuple[str, dict[str, str | None]]] = [
     ("HPC201", {key("mpi.implementation"): "OpenMPI"}),
     ("HPC201", {key("os.name"): "a\nb"}),
