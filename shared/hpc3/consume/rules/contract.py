@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import posixpath
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,6 +13,7 @@ from hpc3.consume.subject import Subject
 from hpc3.vocabulary import key
 
 _SHELLS = ("ash", "bash", "dash", "sh", "zsh")
+_ROOT = re.compile(r"(/\.{0,2})+")  # "//" and "/.." are the root, too; "/opt/.." is not where /opt is a link
 _PERSONAL = ("HOME", "LOGNAME", "UID", "USER")
 
 
@@ -62,7 +64,7 @@ def _forbidden(subject: Subject, config: Any) -> Iterator[Finding]:
         yield finding("HPC105", subject.place("User"), value=str(user))
     if config.get("Volumes"):
         yield finding("HPC106", subject.place("Volumes"), value=", ".join(sorted(map(str, config["Volumes"]))))
-    if config.get("WorkingDir") and posixpath.normpath(str(config["WorkingDir"])).strip("/"):  # "//" is the root, too
+    if config.get("WorkingDir") and not _ROOT.fullmatch(str(config["WorkingDir"])):
         yield finding("HPC107", subject.place("WorkingDir"), value=str(config["WorkingDir"]))
     if config.get("Healthcheck") and _words(config["Healthcheck"].get("Test")) != ["NONE"]:
         yield finding("HPC109", subject.place("Healthcheck"))
