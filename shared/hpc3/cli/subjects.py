@@ -92,7 +92,7 @@ def _subject(
             for entry, manifest in manifests
         )
     subject = subject_from_config(
-        document, name, annotations=image.annotations, reference=str(reference), referrers=referrers
+        document, name, image.annotations, str(reference), referrers, reference.short_tag
     )
     entry = found.entry
     return replace(

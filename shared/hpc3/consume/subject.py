@@ -54,6 +54,7 @@ class Subject:
         platform: ``os``, ``architecture``, ``variant`` of the configuration.
         base: base image of a Dockerfile, whose configuration is inherited and not known; empty elsewhere.
         reference: as the user gave it, with the tag.
+        tag: of the reference; empty where it has none.
         referrers: artifacts attached to the image.
         inherited: annotations and labels of the base image, or why they cannot be told.
         places: key to where it is written, for findings in files (``Dockerfile:12``).
@@ -69,6 +70,7 @@ class Subject:
     platform: Mapping[str, str] = field(default_factory=dict)
     base: str = ""
     reference: str = ""
+    tag: str = ""
     referrers: tuple[Referrer, ...] | None = None
     inherited: Mapping[str, str] | Unknown = field(default_factory=dict)
     places: Mapping[str, str] = field(default_factory=dict)
@@ -129,6 +131,7 @@ def subject_from_config(
     annotations: Mapping[str, str] | None = None,
     reference: str = "",
     referrers: tuple[Referrer, ...] | None = None,
+    tag: str = "",
 ) -> Subject:
     """Return the subject that an OCI image configuration (the whole blob) describes, with what lies around it.
 
@@ -149,6 +152,7 @@ def subject_from_config(
         config=config,
         platform=platform,
         reference=reference,
+        tag=tag,
         referrers=referrers,
     )
 

@@ -63,6 +63,13 @@ class ImageReference:
             return f"docker://{self.location}/{self.repository}{tag}{digest}"
         return f"{self.transport}:{self.location}{self.repository}{tag}{digest}"
 
+    @property
+    def short_tag(self) -> str:
+        """The tag alone, also where a layout holds a whole name, as podman writes it; empty where that has none."""
+        name = self.tag.partition("@")[0].rpartition("/")[2]
+        before, colon, after = name.partition(":")
+        return after if colon else "" if "/" in self.tag else before
+
     def with_tag(self, tag: str) -> ImageReference:
         """Return the reference to ``tag`` at the same place.
 
