@@ -38,7 +38,8 @@ def run(args: argparse.Namespace) -> int:
     """Verify and return 1 where a file contradicts an annotation."""
     need_readers(args)
     annotations = _annotations(args.annotations)
-    if Path(args.image).is_dir() and not (Path(args.image) / "oci-layout").exists():
+    is_folder = Path(args.image).is_dir() and not (Path(args.image) / "oci-layout").exists()
+    if is_folder:
         from hpc3.evidence.tree import DirectoryTree
 
         annotations = annotations or {}
@@ -46,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
     else:
         own, observed = _observe_image(args)
         annotations = own if annotations is None else annotations
-    compared = verify_annotations(annotations, observed)
+    compared = verify_annotations(annotations, observed, knows_path=not is_folder)
     offered = offers(annotations, observed)
     if args.emit:
         values = {offer.key: offer.value for offer in offers({}, observed)}

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hpc3.facts import Evidence, Known, Unknown
 from hpc3.observed import Observed, Package
 from hpc3.vocabulary import key, vocabulary
 
 from .verify_cpu import compare_cpu
+from .versions import same_version
 
+_SOFTWARE_VERSION, _TOOLS = key("software.version"), key("userland.tools")
 AGREES, CONTRADICTS, UNPROVEN = "agrees", "contradicts", "unproven"
 
 
@@ -53,10 +55,21 @@ class Offer:
 Rule = Callable[[str, str], "tuple[str, str]"]
 
 
-def verify_annotations(annotations: Mapping[str, str], observed: Observed) -> tuple[Comparison, ...]:
-    """Return one comparison for each annotation of the vocabulary that files could prove or refute, sorted by key."""
+def verify_annotations(
+    annotations: Mapping[str, str], observed: Observed, *, knows_path: bool = True
+) -> tuple[Comparison, ...]:
+    """Return one comparison for each annotation of the vocabulary that files could prove or refute, sorted by key.
+
+    Args:
+        annotations: full key to value.
+        observed: what the files show.
+        knows_path: whether there is a configuration; a folder has none, and a command may lie in a PATH of its own.
+    """
     found = [_compare(name, value, observed) for name, value in sorted(annotations.items()) if _is_provable(name)]
     found.extend(compare_cpu_keys(annotations, observed))
+    found.extend(_compare_software_version(annotations, observed))
+    if not knows_path:
+        found = [_without_path(each) if each.key == _TOOLS else each for each in found]
     return tuple(sorted(found, key=lambda comparison: comparison.key))
 
 
@@ -96,9 +109,7 @@ def _equal(stated: str, shown: str) -> tuple[str, str]:
 
 def _version(stated: str, shown: str) -> tuple[str, str]:
     """Compare versions as far as both say: ``4.1`` agrees with ``4.1.6``."""
-    left, right = re.split(r"[._+~-]", stated), re.split(r"[._+~-]", shown)
-    common = min(len(left), len(right))
-    if left[:common] == right[:common]:
+    if same_version(stated, shown):
         return AGREES, "as the files show" if stated == shown else f"as far as both say: the files show {shown}"
     return CONTRADICTS, f"the files show {shown}"
 
@@ -204,7 +215,39 @@ _RULES: Mapping[str, Rule] = {
 
 
 def _compare_software(name: str, stated: str, observed: Observed) -> Comparison:
-    return _of_packages(name, stated, observed.packages.get(stated, ()), f"no package database names {stated}")
+    packages = observed.packages.get(stated, ())
+    if packages:
+        place = packages[0].evidence
+        # Where in the file names the version, too, which this key does not state.
+        return Comparison(
+            name, AGREES, stated, stated, "a package has this name", (Evidence(place.document, place.node),)
+        )
+    return Comparison(name, UNPROVEN, stated, "", f"no package database names {stated}")
+
+
+def _compare_software_version(annotations: Mapping[str, str], observed: Observed) -> Iterator[Comparison]:
+    """Compare the software's version with the packages of its name."""
+    stated, software = annotations.get(_SOFTWARE_VERSION, ""), annotations.get(key("software.name"), "")
+    packages = observed.packages.get(software, ())
+    agreeing = _of_version(packages, stated)
+    if not stated:
+        return
+    if not packages:
+        reason = f"no package database names {software}" if software else "software.name is not stated"
+        yield Comparison(_SOFTWARE_VERSION, UNPROVEN, stated, "", reason)
+    elif agreeing:
+        places = tuple(each.evidence for each in agreeing[:5])
+        yield Comparison(_SOFTWARE_VERSION, AGREES, stated, agreeing[0].version, "as a package database states", places)
+    else:
+        shown = _join({each.version for each in packages})
+        places = tuple(each.evidence for each in packages[:5])
+        reason = f"other versions of {software} are in the image: {shown}"
+        yield Comparison(_SOFTWARE_VERSION, CONTRADICTS, stated, shown, reason, places)
+
+
+def _of_version(packages: tuple[Package, ...], version: str) -> tuple[Package, ...]:
+    """Return the packages of a version, without Alpine's revision ``-r1``: others part with theirs when read."""
+    return tuple(each for each in packages if same_version(version, re.sub(r"-r[0-9]+$", "", each.version)))
 
 
 def _compare_packages(name: str, stated: str, observed: Observed) -> Comparison:
@@ -215,10 +258,11 @@ def _compare_packages(name: str, stated: str, observed: Observed) -> Comparison:
     for item in stated.split(","):
         package, _, version = item.partition("@")
         known = observed.packages.get(package, ())
-        evidence.extend(each.evidence for each in known if _version(version, each.version)[0] == AGREES)
+        agreeing = _of_version(known, version)
+        evidence.extend(each.evidence for each in agreeing)
         if not known:
             unknown.append(item)
-        elif all(_version(version, each.version)[0] != AGREES for each in known):
+        elif not agreeing:
             wrong.append(f"{item} (there is {_join({each.version for each in known})})")
     if wrong:
         return Comparison(name, CONTRADICTS, stated, "", f"other versions are in the image: {_join(set(wrong))}")
@@ -235,16 +279,17 @@ def _compare_tools(name: str, stated: str, observed: Observed) -> Comparison:
     return Comparison(name, AGREES, stated, stated, "on PATH", places)
 
 
-def _of_packages(name: str, stated: str, packages: tuple[Package, ...], otherwise: str) -> Comparison:
-    if packages:
-        return Comparison(name, AGREES, stated, stated, "a package database states it", (packages[0].evidence,))
-    return Comparison(name, UNPROVEN, stated, "", otherwise)
+def _without_path(tools: Comparison) -> Comparison:
+    """Return the comparison of the tools where no PATH is known: what is on that of every engine is there."""
+    if tools.verdict == AGREES:
+        return tools
+    return replace(tools, verdict=UNPROVEN, reason=f"no PATH is known; with the one that engines set: {tools.reason}")
 
 
 _SPECIAL: Mapping[str, Callable[[str, str, Observed], Comparison]] = {
     key("software.name"): _compare_software,
     key("software.packages"): _compare_packages,
-    key("userland.tools"): _compare_tools,
+    _TOOLS: _compare_tools,
 }
 
 

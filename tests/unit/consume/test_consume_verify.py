@@ -225,6 +225,31 @@ def test_packages_of_the_manager() -> None:
     assert compare("software.packages", "gromacs@2023.1", shown).verdict == "contradicts"
 
 
+@pytest.mark.parametrize(
+    ("version", "stated", "expected"),
+    [
+        ("2024.1", "2024.1", "agrees"),
+        ("2024.1.2", "2024.1", "agrees"),
+        ("2024.1-r3", "2024.1.0", "agrees"),
+        ("2024.1", "2025.3", "contradicts"),
+    ],
+)
+def test_the_version_of_the_software(version: str, stated: str, expected: str) -> None:
+    package = Package("gromacs", version, "apk", Evidence("/lib/apk/db/installed", "gromacs", version))
+    shown = Observed(values={}, packages={"gromacs": (package,)})
+    annotations = {key("software.name"): "gromacs", key("software.version"): stated}
+    found = {each.key: each for each in verify_annotations(annotations, shown)}
+    assert found[key("software.version")].verdict == expected
+    assert found[key("software.version")].evidence == (package.evidence,)
+    assert version not in str(found[key("software.name")].evidence[0])  # a name proves no version
+
+
+def test_no_package_proves_no_version() -> None:
+    for more in ({}, {key("software.name"): "gromacs"}):
+        found = verify_annotations({**more, key("software.version"): "1"}, Observed(values={}))
+        assert {each.verdict for each in found} == {"unproven"}
+
+
 # -- command line
 
 
@@ -267,6 +292,12 @@ def test_hostile_names_do_not_reach_the_terminal(tmp_path: Path, capfd: pytest.C
     (root / "bad\x1b[31m").write_bytes(b"\x7fELF" + bytes(60))
     assert main(["verify", str(root)]) == 0
     assert "\x1b" not in "".join(capfd.readouterr())
+
+
+def test_a_folder_has_no_path(root: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    stated = write(tmp_path / "a.json", {"userland.tools": "jq,wget"})
+    assert main(["verify", str(root), "--from", stated, "--no-isa"]) == 0
+    assert "no PATH is known" in capfd.readouterr().out
 
 
 def test_usage(tmp_path: Path) -> None:
