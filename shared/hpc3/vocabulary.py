@@ -91,11 +91,16 @@ class Key:
         if len(value) > self.limit:
             return f"longer than {self.limit} characters"
         # "." takes control characters, and "$" stands before a final line break: no value holds either.
-        if _CONTROL.search(value):
+        if holds_control(value):
             return "holds a control character"
         if not re.fullmatch(self.grammar, value):
             return f"does not match {self.grammar}"
         return ""
+
+
+def holds_control(text: str) -> bool:
+    """Whether a text holds a line break, another control character, or half of a surrogate pair."""
+    return _CONTROL.search(text) is not None
 
 
 def key(name: str) -> str:

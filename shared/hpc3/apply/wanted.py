@@ -10,7 +10,7 @@ from pathlib import Path
 from hpc3.errors import InputError, UsageError, printable
 from hpc3.oci.manifest import Manifest, parse_json
 from hpc3.oci.store import ImageStore
-from hpc3.vocabulary import PREFIX, is_reserved, vocabulary
+from hpc3.vocabulary import PREFIX, holds_control, is_reserved, vocabulary
 
 from .attach import Attachment
 
@@ -145,7 +145,7 @@ def _foreign_fault(key: str, value: str) -> str:
         return "is no key"
     if len(value) > _FOREIGN_LIMIT:
         return f"longer than {_FOREIGN_LIMIT} characters"
-    return "" if value.isprintable() else "has control characters"
+    return "has control characters" if holds_control(value) else ""
 
 
 def _flat_object(path: Path) -> dict[str, str] | None:

@@ -14,6 +14,8 @@ from hpc3.vocabulary import key
 
 _SHELLS = ("ash", "bash", "dash", "sh", "zsh")
 _ROOT = re.compile(r"(/\.{0,2})+")  # "//" and "/.." are the root, too; "/opt/.." is not where /opt is a link
+#: Libraries that the dynamic linker loads into every program.
+_LOADED = ("LD_AUDIT", "LD_PRELOAD")
 _PERSONAL = ("HOME", "LOGNAME", "UID", "USER")
 
 
@@ -55,7 +57,11 @@ def _command(subject: Subject, config: Any) -> Iterator[Finding]:
 
 
 def _is_login_shell(words: list[str]) -> bool:
-    return len(words) == 2 and posixpath.basename(words[0]) in _SHELLS and words[1] in ("-l", "--login")
+    """Whether a shell is called with ``-l`` or ``--login``, at most interactive besides: ``-li``, ``-l -i``."""
+    if not words or posixpath.basename(words[0]) not in _SHELLS:
+        return False
+    plain = all(word == "--login" or re.fullmatch(r"-[il]+", word) for word in words[1:])
+    return plain and any(word == "--login" or "l" in word for word in words[1:])
 
 
 def _forbidden(subject: Subject, config: Any) -> Iterator[Finding]:
@@ -80,8 +86,9 @@ def _environment(subject: Subject, config: Any) -> Iterator[Finding]:
     for name in _PERSONAL:
         if name in environment:
             yield finding("HPC112", where, value=f"{name}={environment[name]}")
-    if "LD_PRELOAD" in environment:
-        yield finding("HPC505", where, name="LD_PRELOAD")
+    for name in _LOADED:
+        if name in environment:
+            yield finding("HPC505", where, name=name)
 
 
 def _words(value: object) -> list[str]:
