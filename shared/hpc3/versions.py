@@ -22,3 +22,13 @@ def version_numbers(text: str) -> tuple[int, ...]:
 def is_at_least(version: str, least: str) -> bool:
     """Whether ``version`` is ``least`` or newer, by their dotted numbers."""
     return version_numbers(version) >= version_numbers(least)
+
+
+def same_version(left: str, right: str) -> bool:
+    """Whether two versions agree as far as both say: ``4.1`` and ``4.1.6`` do, ``2.3.0`` and ``2.3.0+cu121``, too."""
+    return all(a == b for a, b in zip(_parts(left), _parts(right)))
+
+
+def _parts(version: str) -> list[str]:
+    """Return the parts of a version; a ``v`` before its first number is no part of it."""
+    return re.split(r"[._+~-]", re.sub(r"^v(?=[0-9])", "", version))

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hpc3.tables import holds_for
-from hpc3.versions import is_at_least, version_numbers
+from hpc3.versions import is_at_least, same_version, version_numbers
 
 NUMBERS = st.lists(st.integers(0, 10**17), min_size=1, max_size=5)
 
@@ -47,3 +47,18 @@ def test_ranges_without_bounds() -> None:
     assert holds_for({"since": "5"}, "develop")
     assert not holds_for({"since": "5"}, "unheard-of")
     assert not holds_for({"before": "5"}, "unheard-of")
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "expected"),
+    [
+        ("4.1", "4.1.6", True),
+        ("2.3.0", "2.3.0+cu121", True),
+        ("2.3.0_cu121", "2.3.0+cu121", True),
+        ("v1.2", "1.2", True),
+        ("4.1.4", "4.1.40", False),
+        ("12.0", "12.4", False),
+    ],
+)
+def test_versions_agree_as_far_as_both_say(left: str, right: str, expected: bool) -> None:
+    assert same_version(left, right) is expected

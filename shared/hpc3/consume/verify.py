@@ -12,10 +12,10 @@ from dataclasses import dataclass, replace
 
 from hpc3.facts import Evidence, Known, Unknown
 from hpc3.observed import Observed, Package
+from hpc3.versions import same_version
 from hpc3.vocabulary import key, vocabulary
 
 from .verify_cpu import compare_cpu
-from .versions import same_version
 
 _SOFTWARE_VERSION, _TOOLS = key("software.version"), key("userland.tools")
 AGREES, CONTRADICTS, UNPROVEN = "agrees", "contradicts", "unproven"

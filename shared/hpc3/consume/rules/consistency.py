@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from hpc3.consume.finding import Finding, finding
 from hpc3.consume.infer import ARCHITECTURES, VENDORS, Implied, platforms_of_tag, read_environment, read_tag
 from hpc3.consume.subject import Subject
-from hpc3.consume.versions import same_version, version_numbers
 from hpc3.facts import Unknown
+from hpc3.versions import is_at_least, same_version
 from hpc3.vocabulary import OCI_PREFIX, PREFIX, key, vocabulary
 
 _RUNTIME = "hardware.gpu.runtime"
@@ -133,10 +133,9 @@ def _is_newer(condition: str, cuda: str) -> bool:
     match = re.fullmatch(r"cuda(>=|=|>)([0-9]+(?:\.[0-9]+)*)", condition)
     if not match:
         return False
-    asked, stated = version_numbers(match[2]), version_numbers(cuda)
-    # As far as both say: whoever states 12 does not deny 12.4.
-    common = min(len(asked), len(stated))
-    return asked[:common] > stated[:common] or (match[1] == ">" and asked[:common] == stated[:common])
+    if same_version(match[2], cuda):  # whoever states 12.4 does not deny 12.4.1
+        return match[1] == ">" and match[2].count(".") >= cuda.count(".")
+    return not is_at_least(cuda, match[2])
 
 
 def _tag(subject: Subject) -> Iterator[Finding]:
