@@ -91,9 +91,7 @@ def _subject(
             Referrer(entry.artifact_type, entry.digest, tuple(layer.digest for layer in manifest.layers))
             for entry, manifest in manifests
         )
-    subject = subject_from_config(
-        document, name, image.annotations, str(reference), referrers, reference.short_tag
-    )
+    subject = subject_from_config(document, name, image.annotations, str(reference), referrers, reference.short_tag)
     entry = found.entry
     return replace(
         subject,
