@@ -263,7 +263,7 @@ complete -c hpc3 -n '_shtab_hpc3_using validate' -s h -l help -d 'show this help
 complete -c hpc3 -n '_shtab_hpc3_using validate' -l quiet -d 'say nothing on stderr but errors'
 complete -c hpc3 -n '_shtab_hpc3_using validate' -l format -xka "text json sarif junit" -d 'default: text'
 complete -c hpc3 -n '_shtab_hpc3_using validate' -l strict -d 'warnings reject, too'
-complete -c hpc3 -n '_shtab_hpc3_using validate' -l explain -x -d 'tell what a finding means (all: a page about every one), and end'
+complete -c hpc3 -n '_shtab_hpc3_using validate' -l explain -x -d 'tell what findings mean (101, HPC101,HPC203; all: a page about every one), and end'
 complete -c hpc3 -n '_shtab_hpc3_using validate' -l run -x -d 'also start the local image NAME in every way that users do'
 complete -c hpc3 -n '_shtab_hpc3_using validate' -l engine -x -d 'that --run uses, with options (default: podman, docker, buildah, apptainer, singularity; ch-run too)'
 complete -c hpc3 -n '_shtab_hpc3_using validate' -l base -xka "(__fish_complete_path (commandline -ct))" -d 'what it was built on, where it does not say so'

@@ -14,6 +14,7 @@ from hpc3.cli.output import talk, write_product
 from hpc3.consume.finding import Finding, explain, explain_all
 from hpc3.consume.report import FORMATS, report
 from hpc3.consume.subject import INPUT_LIMIT, Subject, subject_from_json
+from hpc3.consume.unchecked import unchecked
 from hpc3.consume.validate import is_rejected, validate_subject
 from hpc3.errors import UsageError
 
@@ -33,7 +34,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--format", choices=FORMATS, default="text", help="default: text")
     parser.add_argument("--strict", action="store_true", help="warnings reject, too")
     parser.add_argument(
-        "--explain", metavar="CODE", help="tell what a finding means (all: a page about every one), and end"
+        "--explain",
+        metavar="CODE",
+        help="tell what findings mean (101, HPC101,HPC203; all: a page about every one), and end",
     )
     parser.add_argument("--run", metavar="NAME", help="also start the local image NAME in every way that users do")
     parser.add_argument(
@@ -50,7 +53,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Judge the subject and return 1 where it is rejected."""
-    if args.explain:
+    if args.explain is not None:
         write_product(explain_all() if args.explain == "all" else explain(args.explain), args.output)
         return 0
     if not args.subject:
@@ -59,7 +62,9 @@ def run(args: argparse.Namespace) -> int:
     findings = tuple(found for subject in subjects for found in validate_subject(subject))
     if args.run:
         findings = (*findings, *_started(args.run, args.engine, subjects[0]))
-    write_product(report(findings, args.subject, args.format), args.output)
+    skipped = frozenset.intersection(*(unchecked(subject, started=bool(args.run)) for subject in subjects))
+    text = report(findings, args.subject, args.format, strict=args.strict, unchecked=skipped)
+    write_product(text, args.output)
     talk("rejected" if is_rejected(findings, strict=args.strict) else "accepted", quiet=args.quiet)
     sys.stderr.flush()
     return 1 if is_rejected(findings, strict=args.strict) else 0
@@ -101,11 +106,18 @@ def _looks_like_dockerfile(path: Path, data: bytes) -> bool:
     )
 
 
+def _words(command: str) -> list[str]:
+    try:
+        return shlex.split(command)
+    except ValueError as error:
+        raise UsageError(f"--engine is no command: {error}", remedy="close the quotes, as for a shell") from error
+
+
 def _started(image: str, engine: str, subject: Subject) -> tuple[Finding, ...]:
     from hpc3.consume.container_engines import open_engine
     from hpc3.consume.start_modes import check_start_modes
 
-    command = shlex.split(engine) or [name for name in _ENGINES if shutil.which(name)][:1]
+    command = _words(engine) or [name for name in _ENGINES if shutil.which(name)][:1]
     if not command:
         raise UsageError(f"no engine is here ({', '.join(_ENGINES)})", remedy="install one, or leave --run out")
     with open_engine(command, image) as opened:

@@ -12,6 +12,10 @@ from hpc3.tables import Row, rows
 
 ERROR, WARNING, NOTE = "error", "warning", "note"
 
+_PLACE = re.compile(r"\{([a-z]+)\}")
+#: Values that may be empty: they go on with a sentence, which does without them.
+_OPTIONAL = ("hint",)
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -51,24 +55,38 @@ def finding(code: str, where: str, **details: str) -> Finding:
     )
 
 
-def explain(code: str) -> str:
-    """Return what a code means, why it matters and how to mend it, as text for a terminal.
+def explain(wanted: str) -> str:
+    """Return what codes mean, why they matter and how to mend what they tell, as text for a terminal.
+
+    Args:
+        wanted: codes with commas between; lower case, and the number alone, will do.
 
     Raises:
         UsageError: there is no such code.
     """
-    kind = kinds().get(code.upper())
+    return "\n".join(_explained(code.strip()) for code in wanted.split(","))
+
+
+def _explained(code: str) -> str:
+    number = code.upper().removeprefix("HPC")
+    kind = kinds().get(f"HPC{number}")
     if kind is None:
-        raise UsageError(f"there is no finding {code}", remedy=f"codes go from {min(kinds())} to {max(kinds())}")
+        remedy = f"codes go from {min(kinds())} to {max(kinds())}; all tells of every one"
+        raise UsageError(f"there is no finding {printable(code, 40)!r}", remedy=remedy)
     lines = (
-        f"{kind['code']} ({kind['level']}): {kind['message']}",
+        f"{kind['code']} ({kind['level']}): {plain(kind['message'])}",
         "",
         kind["explanation"],
         "",
-        f"Remedy: {kind['remedy']}.",
+        f"Remedy: {plain(kind['remedy'])}.",
         f"Source: {kind['source']}.",
     )
     return "\n".join(lines) + "\n"
+
+
+def plain(template: str) -> str:
+    """Return a text of the table without its places for values: each is a word in capitals, as in a usage line."""
+    return _PLACE.sub(lambda place: "" if place[1] in _OPTIONAL else place[1].upper(), template)
 
 
 def explain_all() -> str:
@@ -93,11 +111,12 @@ def explain_all() -> str:
         lines += ["", f"## {title}"]
         for code, kind in kinds().items():
             if code[3] == digit:
-                message = _plain(kind["message"])
+                message = _emphasised(kind["message"])
                 lines += ["", f"### {code}", "", f"**{kind['level']}**: {message}.", "", kind["explanation"], ""]
-                lines += [f"*Remedy:* {_plain(kind['remedy'])}.", "", f"*Source:* {kind['source']}."]
+                lines += [f"*Remedy:* {_emphasised(kind['remedy'])}.", "", f"*Source:* {kind['source']}."]
     return "\n".join(lines) + "\n"
 
 
-def _plain(template: str) -> str:
-    return re.sub(r"\{([a-z]+)\}", r"*\1*", template)
+def _emphasised(template: str) -> str:
+    """Return a text of the table in Markdown, the places for values in italics."""
+    return _PLACE.sub(lambda place: "" if place[1] in _OPTIONAL else f"*{place[1]}*", template)

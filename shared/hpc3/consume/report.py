@@ -4,27 +4,39 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict
+from urllib.parse import quote
 from xml.etree import ElementTree
 
 from hpc3 import __version__
 from hpc3.errors import printable
 
-from .finding import ERROR, Finding, kinds
+from .finding import Finding, kinds, plain
+from .validate import is_rejected
 
 FORMATS = ("text", "json", "sarif", "junit")
 _SARIF_SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 
 
-def report(findings: Sequence[Finding], name: str, style: str) -> str:
-    """Return the findings about ``name`` in one of `FORMATS`."""
+def report(
+    findings: Sequence[Finding], name: str, style: str, *, strict: bool = False, unchecked: Collection[str] = ()
+) -> str:
+    """Return the findings about ``name`` in one of `FORMATS`.
+
+    Args:
+        findings: what was found.
+        name: what was judged.
+        style: one of `FORMATS`.
+        strict: whether warnings reject; JUnit knows only what passes and what fails.
+        unchecked: codes that nothing was held against; JUnit lists them as skipped.
+    """
     if style == "json":
         return json.dumps({"subject": name, "findings": [asdict(f) for f in findings]}, indent=2) + "\n"
     if style == "sarif":
         return json.dumps(_sarif(findings, name), indent=2) + "\n"
     if style == "junit":
-        return _junit(findings, name)
+        return _junit(findings, name, strict, unchecked)
     return _text(findings)
 
 
@@ -42,9 +54,9 @@ def _sarif(findings: Sequence[Finding], name: str) -> object:
     rules = [
         {
             "id": code,
-            "shortDescription": {"text": kinds()[code]["message"]},
+            "shortDescription": {"text": plain(kinds()[code]["message"])},
             "fullDescription": {"text": kinds()[code]["explanation"]},
-            "help": {"text": kinds()[code]["remedy"]},
+            "help": {"text": plain(kinds()[code]["remedy"])},
             "defaultConfiguration": {"level": kinds()[code]["level"]},
         }
         for code in sorted({f.code for f in findings})
@@ -65,25 +77,39 @@ def _sarif(findings: Sequence[Finding], name: str) -> object:
 def _location(each: Finding, name: str) -> object:
     line = re.fullmatch(re.escape(name) + r":([0-9]+)", each.where)
     if line:
-        place = {"artifactLocation": {"uri": name}, "region": {"startLine": int(line.group(1))}}
+        place = {"artifactLocation": {"uri": _uri_reference(name)}, "region": {"startLine": int(line.group(1))}}
         return {"physicalLocation": place}
     return {"logicalLocations": [{"fullyQualifiedName": printable(each.where)}]}
 
 
-def _junit(findings: Sequence[Finding], name: str) -> str:
+def _uri_reference(path: str) -> str:
+    """Return a path as a URI reference (RFC 3986, 4.1): no blank, and nothing that reads as a scheme or a host."""
+    return quote(re.sub(r"^/+", "/", path).encode("utf-8", "surrogateescape"))
+
+
+def _junit(findings: Sequence[Finding], name: str, strict: bool, unchecked: Collection[str]) -> str:
     """Return one test case per kind of finding, so that CI shows what was checked, not only what failed."""
-    failed: dict[str, list[Finding]] = {}
+    found: dict[str, list[Finding]] = {}
     for each in findings:
-        failed.setdefault(each.code, []).append(each)
-    errors = sum(any(f.level == ERROR for f in failed.get(code, ())) for code in kinds())
-    suite = ElementTree.Element("testsuite", name="hpc3 validate", tests=str(len(kinds())), failures=str(errors))
+        found.setdefault(each.code, []).append(each)
+    skipped = set(unchecked) & kinds().keys() - found.keys()
+    failures = sum(is_rejected(of_kind, strict=strict) for of_kind in found.values())
+    counts = {"tests": str(len(kinds())), "failures": str(failures), "errors": "0", "skipped": str(len(skipped))}
+    suite = ElementTree.Element("testsuite", {"name": "hpc3 validate", **counts})
     for code in kinds():
         case = ElementTree.SubElement(suite, "testcase", classname=printable(name), name=code)
-        for each in failed.get(code, ()):
-            text = printable(f"{each.where}: {each.message} ({each.remedy})")
-            if each.level == ERROR:
-                ElementTree.SubElement(case, "failure", type=each.level, message=printable(each.message)).text = text
-            else:
-                ElementTree.SubElement(case, "system-out").text = text
+        if code in skipped:
+            ElementTree.SubElement(case, "skipped", message="not checked on what was judged")
+        _junit_outcome(case, found.get(code, ()), strict)
     ElementTree.indent(suite)
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + ElementTree.tostring(suite, encoding="unicode") + "\n"
+
+
+def _junit_outcome(case: ElementTree.Element, findings: Sequence[Finding], strict: bool) -> None:
+    """Add what was found to a test case: failures (JUnit's readers take several as one), or its output."""
+    for each in findings:
+        text = printable(f"{each.where}: {each.message} ({each.remedy})")
+        if is_rejected([each], strict=strict):
+            ElementTree.SubElement(case, "failure", type=each.level, message=printable(each.message)).text = text
+        else:
+            ElementTree.SubElement(case, "system-out").text = text

@@ -12,8 +12,10 @@ from hypothesis import strategies as st
 import peers
 from hpc3.cli import main
 from hpc3.consume.dockerfile import subject_from_dockerfile
-from hpc3.consume.finding import ERROR, explain, explain_all, finding, kinds
+from hpc3.consume.finding import ERROR, Finding, explain, explain_all, finding, kinds
+from hpc3.consume.report import report
 from hpc3.consume.subject import Referrer, Subject
+from hpc3.consume.unchecked import unchecked
 from hpc3.consume.validate import is_rejected, validate_subject
 from hpc3.errors import UsageError
 from hpc3.facts import Unknown
@@ -365,6 +367,66 @@ def test_machine_formats(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> N
     assert int(suite.get("tests", "0")) == len(kinds())
 
 
+def warning(code: str = "HPC204") -> Finding:
+    return finding(code, "image", key="a", value="b,a", expected="a,b")
+
+
+@pytest.mark.parametrize(("strict", "failures"), [(False, 0), (True, 1)])
+def test_junit_fails_what_the_exit_code_does(strict: bool, failures: int) -> None:
+    suite = ElementTree.fromstring(report([warning()], "image", "junit", strict=strict))
+    assert suite.get("failures") == str(failures)
+    assert len(suite.findall("testcase/failure")) == failures
+    assert len(suite.findall("testcase/system-out")) == 1 - failures
+
+
+DOCKERFILE = subject_from_dockerfile("FROM debian:12\n", "Dockerfile")
+
+
+@pytest.mark.parametrize(
+    ("judged", "started", "skipped", "checked"),
+    [
+        (subject(reference="reg/app:1"), True, {"HPC113"}, {"HPC101", "HPC302", "HPC405", "HPC408", "HPC601"}),
+        (subject(), False, {"HPC407", "HPC601", "HPC608"}, {"HPC101", "HPC401"}),
+        (Subject("file", annotations={}), False, {"HPC101", "HPC401", "HPC408", "HPC505"}, {"HPC202", "HPC503"}),
+        (DOCKERFILE, False, {"HPC302", "HPC401", "HPC405", "HPC503"}, {"HPC101", "HPC113", "HPC404"}),
+    ],
+)
+def test_junit_skips_what_was_not_checked(judged: Subject, started: bool, skipped: set[str], checked: set[str]) -> None:
+    found = validate_subject(judged)
+    suite = ElementTree.fromstring(report(found, "x", "junit", unchecked=unchecked(judged, started=started)))
+    left_out = {case.get("name") for case in suite if case.find("skipped") is not None}
+    assert skipped <= left_out
+    assert not checked & left_out
+    assert not {f.code for f in found} & left_out
+    assert suite.get("skipped") == str(len(left_out))
+
+
+@pytest.mark.parametrize(
+    ("name", "uri"),
+    [
+        ("my Dockerfile", "my%20Dockerfile"),
+        ("a\x1b[31m\nX:7", "a%1B%5B31m%0AX%3A7"),
+        ("Dockerfile.\udcff", "Dockerfile.%FF"),
+        ("//host/Dockerfile", "/host/Dockerfile"),
+        ("d/Dockerfile", "d/Dockerfile"),
+    ],
+)
+def test_sarif_names_a_file_by_a_uri_reference(name: str, uri: str) -> None:
+    found = replace(warning(), where=f"{name}:3")
+    (run,) = json.loads(report([found], name, "sarif"))["runs"]
+    place = run["results"][0]["locations"][0]["physicalLocation"]
+    assert place == {"artifactLocation": {"uri": uri}, "region": {"startLine": 3}}
+
+
+def test_texts_of_the_table_are_shown_without_templates() -> None:
+    every = [replace(warning(), code=code) for code in kinds()]
+    (run,) = json.loads(report(every, "x", "sarif"))["runs"]
+    texts = [rule[part]["text"] for rule in run["tool"]["driver"]["rules"] for part in ("shortDescription", "help")]
+    texts += [explain(code).partition("\nSource: ")[0] for code in kinds()]
+    assert not [text for text in texts if "{" in text or "}" in text]
+    assert explain("HPC203").startswith("HPC203 (warning): KEY is not a key of the vocabulary\n")
+
+
 def test_the_page_is_what_the_table_says(rerecord: bool) -> None:
     page = peers.REPOSITORY / "docs" / "findings.md"
     if rerecord:
@@ -373,8 +435,22 @@ def test_the_page_is_what_the_table_says(rerecord: bool) -> None:
     assert all(f"### {code}\n" in explain_all() for code in kinds())
 
 
-def test_explain(capfd: pytest.CaptureFixture[str]) -> None:
-    assert main(["validate", "--explain", "hpc101"]) == 0
-    assert "ENTRYPOINT []" in capfd.readouterr().out
-    assert main(["validate", "--explain", "nonsense"]) == 2
+@pytest.mark.parametrize("wanted", ["hpc101", "101", "HPC101", "203, 101"])
+def test_explain(wanted: str, capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["validate", "--explain", wanted]) == 0
+    shown = capfd.readouterr().out
+    assert "ENTRYPOINT []" in shown
+    assert ("HPC203 (warning)" in shown) == ("203" in wanted)
+
+
+@pytest.mark.parametrize("wanted", ["nonsense", "", "101,", "HPC", "HPC\x1b"])
+def test_explain_what_is_no_code(wanted: str, capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["validate", "--explain", wanted]) == 2
+    assert f"codes go from {min(kinds())} to {max(kinds())}" in capfd.readouterr().err
     assert main(["validate"]) == 2
+
+
+def test_an_engine_that_no_shell_could_read(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "a.json").write_text("{}")
+    assert main(["validate", "--engine", "podman '", "--run", "x", str(tmp_path / "a.json")]) == 2
+    assert "--engine is no command" in capfd.readouterr().err
