@@ -16,8 +16,9 @@ from hpc3.consume.report import FORMATS, report
 from hpc3.consume.subject import INPUT_LIMIT, Subject, subject_from_json
 from hpc3.consume.unchecked import unchecked
 from hpc3.consume.validate import is_rejected, validate_subject
-from hpc3.errors import UsageError
+from hpc3.errors import InputError, UsageError
 
+from .given import image_given, path_given, telling_how_read
 from .images import access_from, configure_access
 
 _ENGINES = ("podman", "docker", "buildah", "apptainer", "singularity")
@@ -71,17 +72,19 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _subjects(args: argparse.Namespace) -> tuple[Subject, ...]:
-    if not Path(args.subject).is_file():
-        return _subjects_of_images(args)
+    path = path_given(args.subject)
+    if path is None or path.is_dir():
+        return _subjects_of_images(args, image_given(args.subject, path))
     if args.platform or args.base:
         raise UsageError("--platform and --base are for images", where=args.subject)
-    return (_subject_of_file(args),)
+    return (_subject_of_file(args, path),)
 
 
-def _subject_of_file(args: argparse.Namespace) -> Subject:
-    path = Path(args.subject)
-    with path.open("rb") as stream:
+def _subject_of_file(args: argparse.Namespace, path: Path) -> Subject:
+    with path.open("rb") as stream:  # a pipe, too
         data = stream.read(INPUT_LIMIT + 1)
+    if len(data) > INPUT_LIMIT:
+        raise InputError(f"is larger than {INPUT_LIMIT >> 20} MiB", where=args.subject)
     if _looks_like_dockerfile(path, data):
         from hpc3.consume.dockerfile import subject_from_dockerfile
 
@@ -89,17 +92,19 @@ def _subject_of_file(args: argparse.Namespace) -> Subject:
     return replace(subject_from_json(data, args.subject), name=args.subject)
 
 
-def _subjects_of_images(args: argparse.Namespace) -> tuple[Subject, ...]:
+def _subjects_of_images(args: argparse.Namespace, image: str) -> tuple[Subject, ...]:
     from hpc3.oci.opening import Stores
     from hpc3.oci.reference import parse_reference
 
     from .subjects import subjects_on_base
 
-    with Stores(access_from(args)) as stores:
-        return subjects_on_base(stores, parse_reference(args.subject), args.platform, args.base)
+    with Stores(access_from(args)) as stores, telling_how_read(image):
+        return subjects_on_base(stores, parse_reference(image), args.platform, args.base)
 
 
 def _looks_like_dockerfile(path: Path, data: bytes) -> bool:
+    if path.suffix.lower() == ".json":  # Dockerfile.annotations.json: what hpc3 writes beside a Dockerfile
+        return False
     named = re.search(r"(dockerfile|containerfile)", path.name, re.IGNORECASE)
     return bool(named) or bool(
         re.search(rb"(?im)^(?:\xef\xbb\xbf)?\s*FROM\s+\S", data) and not data.lstrip().startswith(b"{")

@@ -11,9 +11,10 @@ from pathlib import Path
 from hpc3.cli.output import talk, write_product
 from hpc3.consume.subject import INPUT_LIMIT, annotations_from_json
 from hpc3.consume.verify import CONTRADICTS, Comparison, Offer, offers, verify_annotations
-from hpc3.errors import printable
+from hpc3.errors import UsageError, printable
 from hpc3.observed import Observed, Skipped
 
+from .given import image_given, path_given, telling_how_read
 from .images import access_from, configure_access
 from .observing import configure_observation, need_readers, observe_files, observe_image
 
@@ -38,14 +39,17 @@ def run(args: argparse.Namespace) -> int:
     """Verify and return 1 where a file contradicts an annotation."""
     need_readers(args)
     annotations = _annotations(args.annotations)
-    is_folder = Path(args.image).is_dir() and not (Path(args.image) / "oci-layout").exists()
-    if is_folder:
+    path = path_given(args.image)
+    is_folder = path is not None and not (path / "oci-layout").is_file()
+    if path is not None and is_folder:
         from hpc3.evidence.tree import DirectoryTree
 
+        if not path.is_dir():
+            raise UsageError("is a file", where=args.image, remedy="an archive is written oci-archive:FILE")
         annotations = annotations or {}
-        observed = observe_files(DirectoryTree(Path(args.image)), "", args)
+        observed = observe_files(DirectoryTree(path), "", args)
     else:
-        own, observed = _observe_image(args)
+        own, observed = _observe_image(args, image_given(args.image, path))
         annotations = own if annotations is None else annotations
     compared = verify_annotations(annotations, observed, knows_path=not is_folder)
     offered = offers(annotations, observed)
@@ -61,15 +65,15 @@ def run(args: argparse.Namespace) -> int:
     return 1 if any(c.verdict == CONTRADICTS for c in compared) else 0
 
 
-def _observe_image(args: argparse.Namespace) -> tuple[Mapping[str, str], Observed]:
+def _observe_image(args: argparse.Namespace, name: str) -> tuple[Mapping[str, str], Observed]:
     """Return what an image states, and what its files show."""
     from hpc3.oci.opening import Stores
     from hpc3.oci.reference import parse_reference
 
     from .subjects import subject_of_image
 
-    reference = parse_reference(args.image)
-    with Stores(access_from(args)) as stores:
+    with Stores(access_from(args)) as stores, telling_how_read(name):
+        reference = parse_reference(name)
         store = stores.open(reference)
         image, subject, others = subject_of_image(store, reference, args.platform)
         if others and not args.platform:

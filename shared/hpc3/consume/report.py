@@ -106,7 +106,7 @@ def _junit(findings: Sequence[Finding], name: str, strict: bool, unchecked: Coll
 
 
 def _junit_outcome(case: ElementTree.Element, findings: Sequence[Finding], strict: bool) -> None:
-    """Add what was found to a test case: failures (JUnit's readers take several as one), or its output."""
+    """Add what was found to a test case: failures, or its output."""
     for each in findings:
         text = printable(f"{each.where}: {each.message} ({each.remedy})")
         if is_rejected([each], strict=strict):

@@ -301,7 +301,7 @@ def test_a_folder_has_no_path(root: Path, tmp_path: Path, capfd: pytest.CaptureF
 
 
 def test_usage(tmp_path: Path) -> None:
-    assert main(["verify", str(tmp_path / "none")]) == 2
+    assert main(["verify", str(tmp_path / "none")]) == 3
     bad = tmp_path / "bad.json"
     bad.write_text('{"a": 1}')
     assert main(["verify", str(tmp_path), "--from", str(bad)]) == 3
