@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -26,6 +27,12 @@ _CHUNK = 1 << 16
 _BUILDAH_TRIES = 3
 #: Somebody whom the image does not know, as on an HPC system.
 _STRANGER = "54321:54321"
+#: What podman says where the runtime did not get as far as the image's command, though it ends with 126 or 127.
+_OF_RUNTIME = re.compile(r"Error: (crun|runc|OCI runtime)\b")
+#: Where such a runtime blames the image: its command, or the working directory that somebody may not enter.
+_OF_IMAGE = re.compile(
+    r"executable file|open executable|\bexec(?:ve)?: |exec container process|\bchdir\b|\bcwd\b", re.I
+)
 
 
 class NotShown(Exception):
@@ -119,7 +126,7 @@ class Podman:
             options += ["--user", _STRANGER, "--read-only", "--read-only-tmpfs=false", "--env", "HOME=/nowhere"]
         fixed = ("run", "--rm", "-i", "--pull=never", "--network=none")
         run = _run([*self.command, *fixed, *options, self.image, *arguments], start.stdin, self.image)
-        if run.code == 125:  # podman-run(1): the error is with podman itself
+        if run.code == 125 or _is_of_runtime(run):  # podman-run(1): the error is with podman itself
             raise _failure(self.command[0], self.image, run)
         return run
 
@@ -232,6 +239,12 @@ def _argv(start: Start, config: Mapping[str, Any]) -> list[str]:
     if not argv:
         raise NotShown("the image says not what to start")
     return argv
+
+
+def _is_of_runtime(run: Run) -> bool:
+    """Whether the runtime failed before it came to what the image brings: then nothing can be said of the image."""
+    is_told = run.code in (126, 127) and _OF_RUNTIME.match(run.errors.lstrip())
+    return bool(is_told) and not _OF_IMAGE.search(run.errors)
 
 
 def _output(command: Sequence[str], image: str) -> str:

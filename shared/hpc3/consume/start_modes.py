@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping
 
 from hpc3.vocabulary import key, vocabulary
 
-from .container_engines import Engine, NotShown, Start
+from .container_engines import Engine, NotShown, Run, Start
 from .finding import Finding, finding
 from .subject import Subject
 
 _ARGUMENTS = ("a b", "$HOME", "*", "it's")
 _PRINT_ARGUMENTS = 'for word in "$@"; do printf "%s\\n" "$word"; done'
-_PRINT_PATH = 'printf "%s" "$PATH"'
+#: On a line of its own, with a mark: entrypoints and profiles print, too.
+_PRINT_PATH = 'printf "\\nhpc3-path=%s\\n" "$PATH"'
+_PATH_PRINTED = re.compile(r"^hpc3-path=(.*)$", re.MULTILINE)
 _SYSTEM_FOLDERS = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
 
 
@@ -47,15 +50,17 @@ def _shell(engine: Engine, subject: Subject) -> Iterator[Finding]:
 
 def _login_path(engine: Engine, subject: Subject) -> Iterator[Finding]:
     run = engine.start(Start(("sh", "-lc", _PRINT_PATH)))
-    missing = _missing(_stated_path(subject), run.output)
-    if run.code == 0 and missing:
+    path = _printed_path(run)
+    missing = "" if path is None else _missing(_stated_path(subject), path)
+    if missing:
         yield finding("HPC603", engine.image, value=missing)
 
 
 def _bypassed(engine: Engine, subject: Subject) -> Iterator[Finding]:
     usual = engine.start(Start(("sh", "-c", _PRINT_PATH)))
     run = engine.start(Start(("sh", "-c", _PRINT_PATH), bypass=True))
-    missing = _missing(usual.output if usual.code == 0 else _stated_path(subject), run.output)
+    wanted = _printed_path(usual)
+    missing = _missing(_stated_path(subject) if wanted is None else wanted, _printed_path(run) or "")
     if missing:
         yield finding("HPC604", engine.image, value=missing)
 
@@ -88,6 +93,12 @@ _CHECKS: Mapping[str, Callable[[Engine, Subject], Iterator[Finding]]] = {
 
 def _stated_path(subject: Subject) -> str:
     return subject.environment().get("PATH", "")
+
+
+def _printed_path(run: Run) -> str | None:
+    """Return the PATH that a start printed; None where its command did not run, or not to its end."""
+    printed: list[str] = _PATH_PRINTED.findall(run.output) if run.code == 0 else []
+    return printed[-1] if printed else None
 
 
 def _missing(wanted: str, got: str) -> str:
