@@ -31,7 +31,8 @@ _STRANGER = "54321:54321"
 _OF_RUNTIME = re.compile(r"Error: (crun|runc|OCI runtime)\b")
 #: Where such a runtime blames the image: its command, or the working directory that somebody may not enter.
 _OF_IMAGE = re.compile(
-    r"executable file|open executable|\bexec(?:ve)?: |exec container process|\bchdir\b|\bcwd\b", re.I
+    r"executable file|open executable|\bexec(?:ve)?: |exec container process|\bcwd\b|\bchdir\b(?! to newroot| to /|\()",
+    re.IGNORECASE,
 )
 
 

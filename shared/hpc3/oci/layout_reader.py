@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from hpc3.errors import InputError
@@ -13,6 +14,7 @@ from .edit import referrer_entry
 from .layout_index import (
     INDEX_FILE,
     LAYOUT_FILE,
+    REF_NAME,
     blob_file,
     check_layout_file,
     entry_named,
@@ -47,6 +49,8 @@ class LayoutReader(ABC):
     def resolve(self, reference: ImageReference) -> Manifest:
         """Return what the reference names now."""
         index = self._index()
+        if not reference.tag and not reference.digest:
+            index = self._without_artifacts(index)
         if reference.digest and all(entry.digest != reference.digest for entry in index.children):
             raw = self._read_file(blob_file(reference.digest), MANIFEST_LIMIT)  # a child of an index
             check_digest(raw, reference.digest, str(reference))
@@ -86,9 +90,33 @@ class LayoutReader(ABC):
         return names_in(self._index())
 
     def list_referrers(self, digest: str) -> tuple[Descriptor, ...]:
-        """Return the artifacts in ``index.json`` that refer to a digest."""
-        artifacts = [self.read_manifest(entry) for entry in self._index().children if entry.artifact_type]
-        return tuple(referrer_entry(a) for a in artifacts if a.subject is not None and a.subject.digest == digest)
+        """Return the artifacts in ``index.json`` that refer to a digest; one that cannot be told refers to nothing."""
+        artifacts = (self._artifact(entry) for entry in self._index().children)
+        subjects = ((a, a.subject) for a in artifacts if a is not None)
+        return tuple(referrer_entry(a) for a, subject in subjects if subject is not None and subject.digest == digest)
+
+    def _artifact(self, entry: Descriptor) -> Manifest | None:
+        """Return the manifest of an entry that is no image; None of one that is damaged or missing.
+
+        Its manifest says so where the descriptor does not: there ``artifactType`` may be left out (descriptor.md).
+        """
+        try:
+            manifest = self.read_manifest(entry)
+        except InputError:
+            return None  # most likely another image's, which must not stop what is done with this one
+        is_artifact = entry.artifact_type or manifest.artifact_type or manifest.subject is not None
+        return manifest if is_artifact else None
+
+    def _without_artifacts(self, index: Manifest) -> Manifest:
+        """Return the index without artifacts that have no name: whoever gives none means the one image."""
+        if len(index.children) < 2:
+            return index
+        kept = [
+            entry
+            for entry, child in zip(index.document["manifests"], index.children)
+            if REF_NAME in child.annotations or self._artifact(child) is None
+        ]
+        return replace(index, document={**index.document, "manifests": kept})
 
     def _open_layer(self, layer: Descriptor) -> Iterator[bytes]:
         return self._chunks(blob_file(layer.digest))

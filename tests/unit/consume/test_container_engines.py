@@ -41,6 +41,7 @@ def _failing(code: int, errors: str) -> Podman:
         (126, "Error: crun: create keyring `1`: Disk quota exceeded: OCI runtime error"),
         (126, "Error: OCI runtime error: crun: mount `proc` to `proc`: Operation not permitted"),
         (126, "Error: runc: runc create failed: mkdir /sys/fs/cgroup/x: read-only file system: OCI permission denied"),
+        (126, "Error: crun: chdir to newroot: Operation not permitted: OCI permission denied"),
         (127, "Error: crun: cannot open `/sys/fs/cgroup/x`: No such file or directory: OCI runtime error"),
     ],
 )
