@@ -27,8 +27,8 @@ _TOLD_APART = (
     "what is there decides: a file is read as JSON where its name ends in .json, as a Dockerfile where its name holds "
     "Dockerfile or Containerfile or its text has a FROM, else as JSON; pipes are files, too. A folder with an OCI "
     "layout is oci:FOLDER. Anything else is an image, but not what starts with /, ./ or ../, ends in .json or .yaml, "
-    "or is called Dockerfile: that is a file which is missing. Of an index the first image is judged, or the first "
-    "for --platform. A Dockerfile must carry, as labels, the mandatory keys that neither the base image nor the build "
+    "or is called Dockerfile: that is a file which is missing. Of an index every image is judged, or those for "
+    "--platform. A Dockerfile must carry, as labels, the mandatory keys that neither the base image nor the build "
     "states: HPC202 names those that are missing, and --explain tells what a code means"
 )
 

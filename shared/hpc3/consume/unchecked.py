@@ -12,6 +12,7 @@ _OF_ANNOTATIONS = ("HPC401", "HPC402", "HPC403", "HPC503")
 _OF_LABELS = ("HPC401", "HPC402", "HPC403", "HPC404", "HPC409", "HPC504")
 _OF_PLATFORMS = ("HPC302",)
 _OF_REFERRERS = ("HPC408",)
+_OF_INDEXES = ("HPC414", "HPC415")
 #: What an image in a store has and a file has not: a tag, and a base image that can be read.
 _OF_STORES = ("HPC405", "HPC407", "HPC413")
 
@@ -31,6 +32,7 @@ def unchecked(subject: Subject, *, started: bool) -> frozenset[str]:
         (subject.labels is None, _OF_LABELS),
         (not subject.platform.get("architecture"), _OF_PLATFORMS),
         (subject.referrers is None, _OF_REFERRERS),
+        (not (subject.descriptor or subject.described), _OF_INDEXES),
         (not subject.reference, _OF_STORES),
     )
     stems = tuple(stem for is_absent, group in absent if is_absent for stem in group)
