@@ -13,6 +13,7 @@ import sys
 from array import array
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import BinaryIO
 
 from .elf import ElfObject, Span, read_span
@@ -53,6 +54,15 @@ class Slots:
         """Return those of some sorted addresses that have a pointer between them and the next."""
         ranks = {bisect.bisect_right(bases, place) for place in self._places}
         return {bases[rank - 1] for rank in ranks if rank}
+
+    def pointing_into(self, low: int, high: int) -> Sequence[int]:
+        """Return the targets from ``low`` up to ``high``, sorted."""
+        first = bisect.bisect_left(self._sorted_targets, low)
+        return self._sorted_targets[first : bisect.bisect_left(self._sorted_targets, high, first)]
+
+    @cached_property
+    def _sorted_targets(self) -> array[int]:
+        return array("Q", sorted(set(self.targets)))
 
     def pointing_at(self, wanted: Container[int]) -> set[int]:
         """Return where the pointers to any of the wanted addresses are."""
@@ -162,14 +172,15 @@ def read_code(stream: BinaryIO, elf: ElfObject, path: str) -> Code:
     pointers, resolvers, imports = _relocations(stream, elf, dynamic)
     for address, target in _words(stream, elf):
         pointers.setdefault(address, target)
+    text = Text(stream, sections)
     ranges = [(section.address, section.address + section.size) for section in sections]
     return Code(
         path=path,
         soname=elf.soname,
         family=elf.family,
         position_dependent=elf.kind == "executable" and min((low for low, _ in ranges), default=0) >= 0x10000,
-        text=Text(stream, sections),
-        functions=read_functions(stream, elf, symbols if len(symbols) else dynamic, ranges),
+        text=text,
+        functions=read_functions(stream, elf, symbols if len(symbols) else dynamic, ranges, text.at),
         entry=elf.entry if elf.kind == "executable" else 0,
         exports=frozenset(s.address for s in dynamic if s.section and s.is_function and not s.is_ifunc),
         resolvers=frozenset(resolvers).union(_ifuncs(symbols), _ifuncs(dynamic)),

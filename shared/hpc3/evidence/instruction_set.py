@@ -48,13 +48,19 @@ class AbsentPath:
         features: instructions that run, by the feature that they need.
         targets: code that is jumped to or called there.
         pointers: addresses that leave the function there.
+        tables: pointers, and tables of them, through which is called or jumped there.
         checks: whether any branch was decided by a feature.
+        returned: the numbers that the function returns there; None for one that is not known.
+        left_to: functions that it jumps to there, and that return in its place.
     """
 
     features: Mapping[str, int] = field(default_factory=dict)
     targets: set[int] = field(default_factory=set)
     pointers: set[int] = field(default_factory=set)
+    tables: set[int] = field(default_factory=set)
     checks: bool = False
+    returned: set[int | None] = field(default_factory=set)
+    left_to: set[int] = field(default_factory=set)
 
 
 class Visits:
@@ -92,12 +98,16 @@ class Oracle:
         is_table_slot: whether a slot holds the address of such a table in another object.
         is_predicate: whether a function returns something of the CPU's features.
         is_final: whether a function never comes back.
+        handles: whether the function of a number holds code that only an exception leads to.
+        returned: what a function returns where there is no feature; None where that is not known.
     """
 
     is_variable: Callable[[int], bool]
     is_table_slot: Callable[[int], bool]
     is_predicate: Callable[[int], bool]
     is_final: Callable[[int], bool]
+    handles: Callable[[int], bool]
+    returned: Callable[[int], int | None]
 
 
 class FeatureCounter(Protocol):

@@ -108,8 +108,8 @@ _STUB_SIZE = 16
 def count_features(code: Code) -> list[FunctionUse]:
     """Return the functions that use a feature beyond the baseline, or ask the CPU for its features.
 
-    A function with an invalid instruction is data, or damaged: it is no evidence and left out. In what is only guessed
-    to be a function data may lie beside code: there a few instructions are no evidence, many are.
+    A function with an instruction that nobody knows is no evidence, and said to be so. In what is only guessed to be a
+    function data may lie beside code: there a few instructions are no evidence, many are.
     """
     table = _interest()
     uses = []
@@ -121,7 +121,7 @@ def count_features(code: Code) -> list[FunctionUse]:
                 counts[opcode] = counts.get(opcode, 0) + 1
         if counts:
             uses.append(_use(function, counts))
-    return [use for use in uses if use.features or use.asks]
+    return [use for use in uses if use.features or use.asks or use.unknown]
 
 
 def _use(function: Function, counts: Mapping[int, int]) -> FunctionUse:
@@ -130,7 +130,7 @@ def _use(function: Function, counts: Mapping[int, int]) -> FunctionUse:
     interest = {table[opcode] for opcode in counts}
     is_broken = _BROKEN in interest
     if is_broken and not function.guessed:
-        return FunctionUse(function)
+        return FunctionUse(function, unknown=sum(n for opcode, n in counts.items() if table[opcode] == _BROKEN))
     least = _MANY if is_broken else 1
     uses = {opcode: number for opcode, number in counts.items() if table[opcode] == _USES and number >= least}
     return FunctionUse(function, _by_feature(uses), _ASKS in interest and not is_broken)
@@ -164,7 +164,7 @@ def count_and_follow(code: Code) -> tuple[list[FunctionUse], References]:
         references.append(_follow(code, function, data, counts))
         if counts:
             uses.append(_use(function, counts))
-    return [use for use in uses if use.features or use.asks], references
+    return [use for use in uses if use.features or use.asks or use.unknown], references
 
 
 def _follow(code: Code, function: Function, data: bytes, counts: dict[int, int]) -> Leads:  # noqa: C901 - the hot loop

@@ -20,7 +20,14 @@ from functools import cached_property
 
 from .call_graph import CallGraph
 from .code import Code
-from .dispatch_names import FEATURE_FUNCTIONS, FEATURE_IMPORTS, FINAL_FUNCTIONS, IMPLIED, LISTS, is_for_a_target
+from .dispatch_names import (
+    FEATURE_FUNCTIONS,
+    FEATURE_IMPORTS,
+    FINAL_FUNCTIONS,
+    IMPLIED,
+    LISTS,
+    is_for_a_target,
+)
 from .functions import Function
 from .instruction_set import CheckFollower, FunctionUse, Oracle
 from .references import References
@@ -49,13 +56,17 @@ class Classified:
 class _Path:
     """What of a function runs on a CPU without the features that it asks for, as nodes of the call graph.
 
-    ``features``: instructions that run there, by feature; only looked up for a function that uses any.
+    ``features``: instructions that run there, by feature; only looked up for a function that uses any. ``returned`` and
+    ``left_to``: as `AbsentPath` has them, for what may be a predicate.
     """
 
     targets: array[int]
     pointers: array[int]
+    tables: array[int]
     checks: bool
     features: Mapping[str, int]
+    returned: Set[int | None] = frozenset()
+    left_to: Set[int] = frozenset()
 
 
 class Reach:
@@ -86,11 +97,12 @@ class Reach:
         self._askers = {use.function.number for use in uses if use.asks} | calling
         self._variables = self._feature_variables(references)
         reading = self._reading_functions(references)
-        predicates = {n for n in reading if self._size(n) <= _PREDICATE_SIZE and n not in self._users}
+        predicates = {n for n in reading - self._users if self._size(n) <= self._predicate_size(n)}
         telling = self._with_slots({self._functions.starts[number] for number in predicates})
         self._asked |= telling
         self._checkers = reading | calling | self._callers(references, telling) | self._resolvers
         self._paths: dict[int, _Path] = {}
+        self._returning: set[int] = set()
         self._wide = wide_features(code, uses)
 
     @cached_property
@@ -117,8 +129,8 @@ class Reach:
         found = Classified()
         for use in users:
             number = use.function.number
-            # an IFUNC's choice that others only name
-            if number in self._for_a_target or (number in picked and not called[number]):
+            # named after a target, or an IFUNC's choice: as long as others only name it
+            if (number in self._for_a_target or number in picked) and not called[number]:
                 found.dispatched.append((use.function, use.features))
             elif use.function.guessed:
                 found.unclear.append((use.function, use.features))
@@ -207,7 +219,7 @@ class Reach:
         if is_resolver and not path.checks:
             return ()
         # what a resolver returns is what is called
-        return path.targets + path.pointers if pointers or is_resolver else path.targets
+        return path.targets + path.pointers + path.tables if pointers or is_resolver else path.targets
 
     # -- checks
 
@@ -254,6 +266,20 @@ class Reach:
     def _is_predicate(self, address: int) -> bool:
         return self._is_call_of(address, self._asked)
 
+    def _returned(self, address: int) -> int | None:
+        """Return what a function returns where there is no feature; None where that cannot be told, or is not one."""
+        slot = self._graph.stub_slot(address) or address
+        number = self._functions.number_of(self._code.slots.get(slot) or address)
+        if number is None or self._functions.name(number) in FEATURE_FUNCTIONS:
+            return 0 if self._is_predicate(address) else None
+        if number in self._returning or number not in self._checkers:
+            return None
+        self._returning.add(number)
+        path = self._path(number)
+        values = {*path.returned, *map(self._returned, path.left_to)}
+        self._returning.discard(number)
+        return values.pop() if len(values) == 1 else None
+
     def _is_final(self, address: int) -> bool:
         number = self._functions.number_of(address)
         if number is not None:
@@ -262,14 +288,24 @@ class Reach:
 
     def _path(self, number: int) -> _Path:
         if number not in self._paths:
-            oracle = Oracle(self._is_variable, self._slots.__contains__, self._is_predicate, self._is_final)
+            oracle = Oracle(
+                self._is_variable,
+                self._slots.__contains__,
+                self._is_predicate,
+                self._is_final,
+                self._functions.handles,
+                self._returned,
+            )
             function, data = self._body(number)
             path = self._follower.absent_path(self._code, function, data, oracle)
             self._paths[number] = _Path(
                 array("I", self._nodes(path.targets)),
                 array("I", self._nodes(path.pointers)),
+                array("I", self._nodes(path.tables)),
                 path.checks,
                 path.features if number in self._users else {},
+                path.returned,
+                path.left_to,
             )
         return self._paths[number]
 
@@ -277,6 +313,10 @@ class Reach:
         """Return the features that a function uses on the way of a CPU without any."""
         number = use.function.number
         return self._path(number).features if number in self._checkers else use.features
+
+    def _predicate_size(self, number: int) -> int:
+        """Return how large a predicate may be: what asks the CPU itself is larger than what reads a variable."""
+        return _ASKER_SIZE if number in self._askers else _PREDICATE_SIZE
 
     def _size(self, number: int) -> int:
         function = self._functions[number]

@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import iced_x86 as iced
-from iced_x86 import FlowControl, OpKind, Register
+from iced_x86 import FlowControl, Mnemonic, OpKind, Register
 
 from .code import Code
 from .functions import Function
 from .instruction_set import MOST_STEPS, AbsentPath, Oracle, Visits
-from .x86_effects import Effect, State, data_address, effect_of, full_register
+from .x86_effects import Effect, State, data_address, effect_of, full_register, target_reader
 from .x86_semantics import CONDITIONS
 
 _CALL_CLOBBERED = tuple(
@@ -29,7 +29,14 @@ _ARGUMENTS = tuple(
     map(full_register, (Register.RDI, Register.RSI, Register.RDX, Register.RCX, Register.R8, Register.R9))
 )
 _RAX = full_register(Register.RAX)
-_ENDS = (FlowControl.RETURN, FlowControl.UNCONDITIONAL_BRANCH, FlowControl.INDIRECT_BRANCH)
+_ENDS = (
+    FlowControl.RETURN,
+    FlowControl.UNCONDITIONAL_BRANCH,
+    FlowControl.INDIRECT_BRANCH,
+    FlowControl.EXCEPTION,
+    FlowControl.INTERRUPT,
+)
+_PADDING = (Mnemonic.INT3, Mnemonic.NOP)
 
 
 def follow(code: Code, function: Function, data: bytes, oracle: Oracle) -> tuple[AbsentPath, Mapping[int, int]]:
@@ -56,6 +63,7 @@ class _Interpreter:
         self._code = code
         self._oracle = oracle
         self._data = data
+        self._number = function.number
         self._start, self._end = function.start, function.start + len(data)
         self._decoder = self._decode()
         self._blocks: dict[int, _Block] = {}
@@ -67,6 +75,8 @@ class _Interpreter:
     def run(self) -> tuple[AbsentPath, Mapping[int, int]]:
         state, steps = self._state, 0
         visits = Visits(self._start, {})
+        if self._oracle.handles(self._number):
+            visits.add(self._cases, {})
         while (visit := visits.next()) and steps < MOST_STEPS:
             place, known = visit
             state.start(known)
@@ -124,24 +134,30 @@ class _Interpreter:
             return self._branch(instruction)
         if flow == FlowControl.INDIRECT_BRANCH:
             return self._jump(instruction)
-        return self._stop
+        return self._return if flow == FlowControl.RETURN else _nowhere
 
-    def _stop(self) -> Sequence[int]:
-        """A return, a trap."""
+    def _return(self) -> Sequence[int]:
+        self._path.returned.add(self._state.registers.get(_RAX))
         self._state.escape(_RAX)
         return ()
 
     def _jump(self, instruction: iced.Instruction) -> Callable[[], Sequence[int]]:
-        """An indirect jump: through a jump table inside the function, or a call in tail position."""
+        """An indirect jump: to a case or a label inside the function, or a call in tail position."""
         through_memory = instruction.op0_kind == OpKind.MEMORY
         has_index = instruction.memory_index != Register.NONE
         register = 0 if through_memory else full_register(instruction.op0_register)
+        read = target_reader(instruction, is_fixed=self._code.position_dependent)
 
         def jump() -> Sequence[int]:
             for leaving in (_RAX, *_ARGUMENTS):
                 self._state.escape(leaving)
+            target = read(self._state)
+            if target:
+                return self._inside(target)
             is_switch = has_index if through_memory else register in self._state.summed
-            return self._cases if is_switch else ()
+            if not is_switch:
+                self._path.returned.add(None)
+            return self._cases if is_switch else self._labels
 
         return jump
 
@@ -161,42 +177,57 @@ class _Interpreter:
         if self._start <= target < self._end:
             return (target,)
         self._path.targets.add(target)
+        self._path.left_to.add(target)
         return ()
 
     @cached_property
+    def _labels(self) -> Sequence[int]:
+        """Return the places that pointers in data lead to: cases by their addresses, labels of computed gotos."""
+        return self._code.slots.pointing_into(self._start + 1, self._end)
+
+    @cached_property
     def _cases(self) -> list[int]:
-        """Return every instruction that only a jump table can lead to: its cases are not read, all of them run."""
-        targets, after = set(), set()
+        """Return every instruction that only a table or an exception can lead to: none is read, all of them run."""
+        targets, after, is_behind_end = set(), set(), False
         for instruction in self._decode():
+            if is_behind_end and instruction.mnemonic not in _PADDING:
+                after.add(instruction.ip)
+                is_behind_end = False
+            flow = instruction.flow_control
             if instruction.op0_kind == OpKind.NEAR_BRANCH64:
                 targets.add(instruction.near_branch_target)
-            if instruction.flow_control in _ENDS:
-                after.add(instruction.next_ip)
-        return [place for place in sorted(after - targets) if place < self._end]
+                is_behind_end |= flow == FlowControl.CALL and self._oracle.is_final(instruction.near_branch_target)
+            is_behind_end |= flow in _ENDS
+        return sorted(after - targets)
 
     def _call(self, instruction: iced.Instruction) -> Callable[[], Sequence[int]]:
         """Return what executes a call; it goes on behind it unless the function never comes back."""
         state, registers = self._state, self._state.registers
         target = instruction.near_branch_target if instruction.op0_kind == OpKind.NEAR_BRANCH64 else 0
-        through = full_register(instruction.op0_register) if instruction.op0_kind == OpKind.REGISTER else 0
         called = target or data_address(instruction, is_fixed=self._code.position_dependent)
+        read = target_reader(instruction, is_fixed=self._code.position_dependent)
         is_predicate, following = self._oracle.is_predicate(called), (instruction.next_ip,)
         behind = () if self._oracle.is_final(called) else following
         targets = self._path.targets
         if target:
             targets.add(target)
+        # a table that a call reads its target from is no argument
+        table = full_register(instruction.memory_base) if instruction.memory_index != Register.NONE else 0
+        arguments = [register for register in _ARGUMENTS if register != table]
 
         def call() -> Sequence[int]:
+            if not target:
+                found = read(state)
+                if found:
+                    targets.add(found)
             if registers:
-                for register in _ARGUMENTS:
+                for register in arguments:
                     state.escape(register)
-                if through and registers.get(through):
-                    targets.add(registers[through])
                 for register in _CALL_CLOBBERED:
                     registers.pop(register, None)
             state.flags = None
             if is_predicate:
-                registers[_RAX] = 0
+                state.set(_RAX, self._oracle.returned(called))
                 state.tainted = True
             return behind
 

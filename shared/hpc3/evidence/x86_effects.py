@@ -22,6 +22,7 @@ Reader = Callable[["State"], "int | None"]
 
 _MOVES = (Mnemonic.MOV, Mnemonic.MOVZX, Mnemonic.MOVSXD, Mnemonic.MOVSX)
 _ALL = (1 << 64) - 1
+_LARGEST_TABLE = 4096
 
 
 class State:
@@ -56,11 +57,24 @@ class State:
         self.flags = None
 
     def load(self, address: int) -> int | None:
-        """Return what lies at an address: nothing where CPU features do, else a pointer that the file holds."""
+        """Return what lies at an address: nothing where CPU features do, else a pointer that nobody changes."""
         if address >= FEATURE_TABLE or self.oracle.is_variable(address):
             self.tainted = True
             return 0
-        return FEATURE_TABLE if self.oracle.is_table_slot(address) else self.code.slots.get(address)
+        if self.oracle.is_table_slot(address):
+            return FEATURE_TABLE
+        pointer = self.code.slots.get(address)
+        if pointer and any(low <= address < high for low, high in self.code.writable):
+            self.path.pointers.add(pointer)  # what lies there at first; something else may be written there
+            return None
+        return pointer
+
+    def load_from(self, table: int, number: int | None, scale: int) -> int | None:
+        """Return an entry of a table; any of its pointers leave where it is not known which one."""
+        if number is not None and number < _LARGEST_TABLE:
+            return self.load(table + number * scale)
+        self.path.tables.add(table)
+        return None
 
     def escape(self, register: int) -> None:
         """Note that what a register holds leaves the function."""
@@ -293,7 +307,14 @@ def _reader(instruction: iced.Instruction, operand: int, is_fixed: bool) -> Read
     return _nothing
 
 
+def target_reader(instruction: iced.Instruction, *, is_fixed: bool) -> Reader:
+    """Return what reads where an indirect call or jump leads to."""
+    return _reader(instruction, 0, is_fixed)
+
+
 def _loader(instruction: iced.Instruction, is_fixed: bool) -> Reader:
+    if instruction.memory_index != Register.NONE:
+        return _indexed(instruction, is_fixed)
     fixed = data_address(instruction, is_fixed=is_fixed)
     if fixed:
         return lambda state: state.load(fixed)
@@ -306,15 +327,38 @@ def _loader(instruction: iced.Instruction, is_fixed: bool) -> Reader:
     return _nothing if address_of is _nothing else load
 
 
+def _indexed(instruction: iced.Instruction, is_fixed: bool) -> Reader:
+    """Return what reads an entry of a table: a number of registers, one of which may hold the table's address."""
+    base, index = (
+        full_register(register) if register != Register.NONE else 0
+        for register in (instruction.memory_base, instruction.memory_index)
+    )
+    scale, displacement = instruction.memory_index_scale, _signed(instruction.memory_displacement)
+    is_base_fixed = is_fixed and not base
+
+    def load(state: State) -> int | None:
+        table, number = (0 if is_base_fixed else state.registers.get(base)), state.registers.get(index)
+        if not table and not is_base_fixed and scale == 1:  # either may be the table
+            table, number = number, table
+        if not table and not is_base_fixed:
+            return None
+        return state.load_from((table or 0) + displacement, number, scale)
+
+    return load
+
+
 def _address(instruction: iced.Instruction) -> Reader:
     """Return what reads a register and adds a displacement; unknown where the operand is more than that."""
     if instruction.memory_index != Register.NONE or instruction.memory_base == Register.NONE:
         return _nothing
-    register, displacement = full_register(instruction.memory_base), int(instruction.memory_displacement)
-    displacement -= 1 << 64 if displacement >= 1 << 63 else 0
+    register, displacement = full_register(instruction.memory_base), _signed(instruction.memory_displacement)
 
     def address(state: State) -> int | None:
         base = state.registers.get(register)
         return base + displacement if base else None  # nothing, which features may be, is no address
 
     return address
+
+
+def _signed(displacement: int) -> int:
+    return displacement - (1 << 64) if displacement >= 1 << 63 else displacement

@@ -44,7 +44,14 @@ def code_of(*bodies: bytes, fixed: bool = False) -> Code:
 
 def path_of(body: bytes, *, variables: range = range(0)) -> AbsentPath:
     code = code_of(body)
-    oracle = Oracle(variables.__contains__, lambda slot: False, lambda address: False, lambda address: False)
+    oracle = Oracle(
+        is_variable=variables.__contains__,
+        is_table_slot=lambda slot: False,
+        is_predicate=lambda address: False,
+        is_final=lambda address: False,
+        handles=lambda number: False,
+        returned=lambda address: None,
+    )
     return isa_x86.absent_path(code, code.functions[0], body, oracle)
 
 
@@ -131,7 +138,9 @@ def test_counting_alone_and_while_following_is_the_same() -> None:
     assert [(use.function.number, dict(use.features), use.asks) for use in alone] == [
         (0, {"popcnt": 1}, True),
         (1, {"popcnt": 3}, False),
+        (3, {}, False),
     ]
+    assert [use.unknown > 0 for use in alone] == [False, False, True]
     assert isa_x86.count_and_follow(code)[0] == alone
 
 
