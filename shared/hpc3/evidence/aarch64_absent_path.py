@@ -32,6 +32,7 @@ _ALL = (1 << 64) - 1
 _ZERO = 31
 _ARGUMENTS = range(8)
 _CALL_CLOBBERED = range(19)
+_LARGEST_TABLE = 4096
 
 
 def follow(code: Code, function: Function, data: bytes, oracle: Oracle) -> tuple[AbsentPath, Iterable[int]]:
@@ -49,6 +50,7 @@ class _Interpreter:
         self._oracle = oracle
         self._function = function
         self._words = words_of(data)
+        self._end = function.start + len(self._words) * 4
         self._path = AbsentPath()
         self._reached: set[int] = set()
         self._registers: dict[int, int] = {}
@@ -60,6 +62,8 @@ class _Interpreter:
     def run(self) -> tuple[AbsentPath, Iterable[int]]:
         # glibc hands its HWCAP and a pointer to a structure with more of them to a resolver
         visits = Visits(self._function.start, {0: 0, 1: FEATURE_TABLE} if self._tainted else {})
+        if self._oracle.handles(self._function.number):
+            visits.add(self._cases, {})
         steps = 0
         while (visit := visits.next()) and steps < MOST_STEPS:
             place, known = visit
@@ -98,9 +102,10 @@ class _Interpreter:
         return self._inside(target if taken else address + 4)
 
     def _inside(self, target: int) -> list[int]:
-        if self._function.start <= target < self._function.start + len(self._words) * 4:
+        if self._function.start <= target < self._end:
             return [target]
         self._path.targets.add(target)
+        self._path.left_to.add(target)
         return []
 
     def _is_taken(self, word: int) -> bool | None:
@@ -120,26 +125,34 @@ class _Interpreter:
     def _leave(self, word: int, kind: int) -> list[int]:
         self._escape(0)
         if kind == RET:
+            self._path.returned.add(self._registers.get(0))
             return []
         register = word >> 5 & 31
         if register in self._summed:
             return self._cases
         for argument in _ARGUMENTS:
             self._escape(argument)
-        self._path.targets.update({self._registers.get(register, 0)} - {0})
-        return []
+        target = self._registers.get(register)
+        if target:
+            return self._inside(target)
+        self._path.returned.add(None)
+        # labels of a computed goto: pointers in data lead to them
+        return list(self._code.slots.pointing_into(self._function.start + 4, self._end))
 
     @cached_property
     def _cases(self) -> list[int]:
-        """Return every instruction that only a jump table can lead to: its cases are not read, all of them run."""
+        """Return every instruction that only a table or an exception can lead to: none is read, all of them run."""
         start = self._function.start
         targets = {branch_target(word, start + place * 4) for place, word in enumerate(self._words)}
-        ends = (place for place, word in enumerate(self._words) if self._ends_block(word))
+        ends = (place for place, word in enumerate(self._words) if self._ends_block(start + place * 4, word))
         after = (start + place * 4 + 4 for place in ends)
-        return [place for place in after if place not in targets and place < start + len(self._words) * 4]
+        return [place for place in after if place not in targets and place < self._end]
 
-    def _ends_block(self, word: int) -> bool:
-        return register_branch(word) in (RET, BR) or word & 0xFC000000 == 0x14000000
+    def _ends_block(self, address: int, word: int) -> bool:
+        if is_call(word):
+            return self._oracle.is_final(branch_target(word, address))
+        is_trap = word & 0xFFE0001F == 0xD4200000  # BRK
+        return is_trap or register_branch(word) in (RET, BR) or word & 0xFC000000 == 0x14000000
 
     def _call(self, target: int) -> bool:
         """Execute a call and return whether it never comes back."""
@@ -151,7 +164,7 @@ class _Interpreter:
             self._registers.pop(register, None)
         self._flags = None
         if self._oracle.is_predicate(target):
-            self._registers[0] = 0
+            self._set(0, self._oracle.returned(target))
             self._tainted = True
         return self._oracle.is_final(target)
 
@@ -297,6 +310,10 @@ class _Interpreter:
             self._set(word & 31, self._load(literal) if not is_vector else self._register(word & 31))
             return
         place = None if offset is None or base is None else base + offset[0]
+        if (
+            base and not is_vector and word & 0x3B200C00 == 0x38200800 and word & 0xC00000
+        ):  # a load by a register's offset
+            place = self._entry(base, word)
         if offset is not None and not offset[1]:  # a store: an address leaves the function
             self._escape(word & 31)
             return
@@ -314,4 +331,16 @@ class _Interpreter:
             return 0
         if self._oracle.is_table_slot(address):
             return FEATURE_TABLE
-        return self._code.slots.get(address)
+        pointer = self._code.slots.get(address)
+        if pointer and any(low <= address < high for low, high in self._code.writable):
+            self._path.pointers.add(pointer)  # what lies there at first; something else may be written there
+            return None
+        return pointer
+
+    def _entry(self, table: int, word: int) -> int | None:
+        """Return where the entry of a table lies that a register picks; not known which, any of its pointers leave."""
+        index = self._registers.get(word >> 16 & 31)
+        if index is not None and index < _LARGEST_TABLE:
+            return table + (index << (word >> 30 if word & 0x1000 else 0))
+        self._path.tables.add(table)
+        return None
