@@ -52,13 +52,13 @@ FINAL_FUNCTIONS = frozenset(
     }
 )
 #: Targets in lower-case names of functions: GCC's target_clones (``f.avx2.0``), OpenBLAS (``dgemm_kernel_haswell``),
-#: Highway's namespaces (``n_sve2``).
+#: Highway's namespaces (``n_sve2``). Also glibc's lock elision, which runs where its start found RTM.
 _TARGET_NAME = re.compile(
     r"[._](sse[0-9_]*|opteron(_sse3)?|nano|ssse3|avx[0-9a-z_]*|fma[34]?|bmi2?|xop|aesni|evex[0-9a-z_]*|arch_[a-z0-9_-]+|x86[_-](64[_-])?v[234]|"
     r"core2|nehalem|penryn|dunnington|sandybridge|ivybridge|haswell|broadwell|skylakex?|cooperlake|icelake[a-z_]*|"
     r"cascadelake|sapphirerapids|atom|barcelona|bobcat|bulldozer|piledriver|steamroller|excavator|zen[0-9]*|znver[0-9]|"
     r"a64fx|armv[89][a-z0-9]*|asimd[a-z]*|cortex_?[ax][0-9]+|falkor|neoverse_?[nv][0-9]|sme[0-9_]*|sve2?(_[a-z0-9]+)?|"
-    r"thunderx[a-z0-9]*|tsv110|vortex[a-z0-9]*|(cpu_)?power([89]|10)|vsx[234]?)"
+    r"thunderx[a-z0-9]*|tsv110|vortex[a-z0-9]*|(cpu_)?power([89]|10)|vsx[234]?|lll_[a-z]+_elision)"
     r"(?=$|[._ie])"  # i and e go on in a mangled C++ name
 )
 #: mkl_: what oneMKL has beyond SSE2 lies behind its own dispatch (its Developer Guide, "Instruction Set Specific

@@ -20,69 +20,8 @@ from .instruction_set import STRUCTURE, AbsentPath, FunctionUse, Oracle, bodies
 from .references import Leads, References
 from .x86_absent_path import follow
 from .x86_effects import data_address
+from .x86_features import FEATURES
 
-#: iced's CPUID feature to archspec's name. Left out: what runs as an older instruction and traps nowhere (CET_IBT,
-#: CET_SS, MULTIBYTENOP, PREFETCHW, PAUSE, MPX, CLDEMOTE, XTEST), what only the loader and dispatchers use after asking
-#: (XSAVE and kin, RDTSCP), what every x86-64 processor since 2006 has (CMPXCHG16B), and what only works after a system
-#: call (PKU) or belongs to kernels.
-FEATURES: Mapping[str, str] = {
-    "ADX": "adx",
-    "AES": "aes",
-    "AMX_BF16": "amx_bf16",
-    "AMX_INT8": "amx_int8",
-    "AMX_TILE": "amx_tile",
-    "AVX": "avx",
-    "AVX2": "avx2",
-    "AVX512BW": "avx512bw",
-    "AVX512CD": "avx512cd",
-    "AVX512DQ": "avx512dq",
-    "AVX512ER": "avx512er",
-    "AVX512F": "avx512f",
-    "AVX512PF": "avx512pf",
-    "AVX512VL": "avx512vl",
-    "AVX512_BF16": "avx512_bf16",
-    "AVX512_BITALG": "avx512_bitalg",
-    "AVX512_FP16": "avx512_fp16",
-    "AVX512_IFMA": "avx512ifma",
-    "AVX512_VBMI": "avx512vbmi",
-    "AVX512_VBMI2": "avx512_vbmi2",
-    "AVX512_VNNI": "avx512_vnni",
-    "AVX512_VP2INTERSECT": "avx512_vp2intersect",
-    "AVX512_VPOPCNTDQ": "avx512_vpopcntdq",
-    "AVX_VNNI": "avx_vnni",
-    "BMI1": "bmi1",
-    "BMI2": "bmi2",
-    "CLFLUSHOPT": "clflushopt",
-    "CLWB": "clwb",
-    "CLZERO": "clzero",
-    "D3NOW": "3dnow",
-    "D3NOWEXT": "3dnowext",
-    "F16C": "f16c",
-    "FMA": "fma",
-    "FMA4": "fma4",
-    "FSGSBASE": "fsgsbase",
-    "GFNI": "gfni",
-    "LZCNT": "abm",
-    "MOVBE": "movbe",
-    "MOVDIR64B": "movdir64b",
-    "MOVDIRI": "movdiri",
-    "PCLMULQDQ": "pclmulqdq",
-    "POPCNT": "popcnt",
-    "RDPID": "rdpid",
-    "RDRAND": "rdrand",
-    "RDSEED": "rdseed",
-    "SHA": "sha_ni",
-    "SSE3": "sse3",
-    "SSE4A": "sse4a",
-    "SSE4_1": "sse4_1",
-    "SSE4_2": "sse4_2",
-    "SSSE3": "ssse3",
-    "TBM": "tbm",
-    "VAES": "vaes",
-    "VPCLMULQDQ": "vpclmulqdq",
-    "WAITPKG": "waitpkg",
-    "XOP": "xop",
-}
 #: TZCNT is BSF with a prefix: compilers emit it for the baseline on purpose, as both agree on every non-zero value.
 _HARMLESS_MNEMONICS = ("TZCNT",)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from unittest import mock
 
+import iced_x86
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -15,6 +16,7 @@ from hpc3.evidence.elf import Span
 from hpc3.evidence.functions import Functions
 from hpc3.evidence.instruction_set import AbsentPath, Oracle
 from hpc3.evidence.isa import analyse_code
+from hpc3.evidence.x86_features import FEATURES, LEFT_OUT
 
 START = 0x401000
 CPUID = b"\x0f\xa2"
@@ -187,3 +189,24 @@ def test_any_bytes_are_analysed(pieces: list[bytes], fixed: bool, number: int) -
     bodies = [b"".join(pieces[start : start + step]) for start in range(0, len(pieces), step)]
     use = analyse_code(code_of(*(body for body in bodies if body), fixed=fixed))
     assert use.code_bytes == len(b"".join(pieces))
+
+
+def test_every_feature_that_the_decoder_names_is_compared_or_left_out_on_purpose() -> None:
+    named = {name for name, value in vars(iced_x86.CpuidFeature).items() if isinstance(value, int)}
+    assert named == {*FEATURES, *LEFT_OUT}
+    assert not {*LEFT_OUT} & {*FEATURES}
+
+
+@pytest.mark.parametrize(
+    ("body", "feature"),
+    [
+        (b"\x0f\x01\xe8", "serialize"),
+        (b"\xc7\xf8\x00\x00\x00\x00", "rtm"),  # xbegin
+        (b"\x0f\x01\xd6", "rtm"),  # xtest
+        (b"\xc4\xe2\x73\x50\xc2", "avx_vnni_int8"),  # vpdpbssd xmm0, xmm1, xmm2
+        (b"\xc4\xe2\x69\xe6\x07", "cmpccxadd"),  # cmpbexadd [rdi], eax, edx
+        (b"\x0f\x01\xfd", "rdpru"),
+    ],
+)
+def test_a_feature_that_no_level_has_is_counted(body: bytes, feature: str) -> None:
+    assert feature in analyse_code(code_of(body + RET)).required
