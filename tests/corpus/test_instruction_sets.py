@@ -264,3 +264,47 @@ def test_the_evidence_names_the_function(compile_c: Callable[..., Path]) -> None
     examples = [str(place) for place in use_of(observed).required["fma"].evidence]
     assert examples
     assert any("multiply_add" in example for example in examples)
+
+
+RARE = """
+#include <immintrin.h>
+%s
+int main(void) { return work(); }
+"""
+RTM = """
+__attribute__((noinline, target("rtm"))) int work(void) {
+  unsigned s = _xbegin(); if (s == _XBEGIN_STARTED) { _xend(); return 1; } return 0;
+}
+"""
+SERIALIZE = """
+__attribute__((noinline, target("serialize"))) int work(void) { _serialize(); return 0; }
+"""
+MWAITX = """
+__attribute__((noinline, target("mwaitx"))) int work(void) { _mm_mwaitx(0, 0, 0); return 0; }
+"""
+
+
+@pytest.mark.parametrize(
+    ("work", "target", "expected"),
+    [
+        (RTM, "x86_64", "contradicts"),
+        (RTM, "sapphirerapids", "contradicts"),
+        (SERIALIZE, "x86_64_v4", "contradicts"),
+        (SERIALIZE, "sapphirerapids", "agrees"),
+        (MWAITX, "x86_64_v3", "contradicts"),
+        (MWAITX, "zen2", "agrees"),
+    ],
+)
+def test_features_beyond_the_levels_are_compared(
+    work: str, target: str, expected: str, compile_c: Callable[..., Path]
+) -> None:
+    assert verdict(observe(compile_c(RARE % work, "-O2")), target) == expected
+
+
+def test_lock_elision_of_the_c_library_is_behind_its_check(compile_c: Callable[..., Path]) -> None:
+    source = """
+    #include <pthread.h>
+    pthread_mutex_t m = PTHREAD_MUTEX_INITIALIZER;
+    int main(void) { pthread_mutex_lock(&m); return pthread_mutex_unlock(&m); }
+    """
+    assert verdict(observe(compile_c(source, "-O2", "-static", "-pthread")), "x86_64") == "agrees"
