@@ -1,6 +1,6 @@
 """Does code that uses a CPU feature run without a check, or behind run-time dispatch?
 
-What guards a whole object decides first: its name, a library that is known to keep the CPU's features in memory, no
+What guards a whole object decides first: its folder, a library that is known to keep the CPU's features in memory, no
 sign of dispatch at all. What is left is a question of reach (`reach`).
 """
 
@@ -10,9 +10,9 @@ from .code import Code
 from .dispatch_names import (
     FEATURE_FUNCTIONS,
     FEATURE_IMPORTS,
-    TARGET_FILE,
     is_chosen_whole,
     is_for_a_target,
+    is_in_target_folder,
     is_known_dispatcher,
 )
 from .instruction_set import CheckFollower, FeatureCounter, FunctionUse
@@ -24,7 +24,7 @@ def classify(
 ) -> tuple[Classified, list[FunctionUse]]:
     """Return the functions that use features by whether a run-time check guards them, and all that were counted."""
     keeps_flags = code.is_go or is_known_dispatcher(code.soname, code.path)
-    is_chosen = TARGET_FILE.search("/" + code.path) or is_chosen_whole(code.soname)
+    is_chosen = is_in_target_folder(code.path) or is_chosen_whole(code.soname)
     asks_by_name = _asks_by_name(code)
     references = None
     # to count and to follow at once takes less than one after the other

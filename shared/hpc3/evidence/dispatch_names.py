@@ -67,10 +67,14 @@ _TARGET_NAME = re.compile(
 _TARGET_PREFIXES = ("mkl_", *(f"_zgv{isa}{mask}" for isa in "cde" for mask in "nm"))
 #: glibc's list of its own IFUNC variants, for its tests: names each, calls none.
 LISTS = ("__libc_ifunc_impl_list",)
-#: Folders and names by which the loader, or a program, picks whole objects for a CPU.
-TARGET_FILE = re.compile(
-    r"/glibc-hwcaps/|/haswell/|/avx512_1/|[._-](avx2?|avx512[a-z]*|haswell|skylakex?|zen[0-9])\.so"
+#: Folders in which glibc's loader looks for what suits the CPU: glibc-hwcaps, and until 2.36 those named after a
+#: platform or a feature, right below where libraries lie. It looks there for libraries only.
+_TARGET_FOLDER = re.compile(
+    r"/glibc-hwcaps/[^/]+/(.+/)?[^/]+\.so(\.[^/]*)?$|"
+    r"/lib[^/]*(/[^/]+-linux-[^/]+)?(/tls|/x86_64)*(/haswell|/xeon_phi|/avx512_1)+(/x86_64)?/[^/]+\.so(\.[^/]*)?$"
 )
+#: Names by which a program picks whole plug-ins.
+_TARGET_PLUGIN = re.compile(r"[._-](avx2?|avx512[a-z]*|haswell|skylakex?|zen[0-9]|x86[_-]64[_-]v[234])\.so(\.[^/]*)?$")
 
 _SSE = ("sse3", "ssse3", "sse4_1", "sse4_2")
 _AVX = (*_SSE, "popcnt", "avx")
@@ -90,6 +94,16 @@ def is_for_a_target(name: str) -> bool:
     """Whether a function's name says that it was compiled for a target."""
     lower = name.lower()  # a search that ignores case is three times slower
     return lower.startswith(_TARGET_PREFIXES) or _TARGET_NAME.search(lower) is not None
+
+
+def is_in_target_folder(path: str) -> bool:
+    """Whether the loader picks a library for a CPU by the folder where it lies."""
+    return _TARGET_FOLDER.search("/" + path) is not None
+
+
+def is_named_plugin(path: str) -> bool:
+    """Whether a library's file name says that it is for a CPU: a program that loads it by name asks before."""
+    return _TARGET_PLUGIN.search(path) is not None
 
 
 @cache

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import heapq
+import posixpath
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import BinaryIO
 
 from hpc3.facts import Evidence
 from hpc3.observed import CpuUse, FeatureUse
 
 from .code import CODE_LIMIT, Code, read_code
+from .dispatch_names import is_in_target_folder, is_named_plugin
 from .elf import ElfObject
 from .functions import Function
 from .instruction_set import CheckFollower, FeatureCounter, FunctionUse
@@ -25,7 +27,7 @@ Places = Mapping[str, "tuple[int, tuple[tuple[int, str], ...]]"]
 
 @dataclass(frozen=True)
 class ObjectUse:
-    """What the code of one object uses."""
+    """What the code of one object uses; ``soname`` and ``needed`` (DT_NEEDED) tell whether others always load it."""
 
     path: str
     family: str
@@ -34,14 +36,17 @@ class ObjectUse:
     dispatched: Places = field(default_factory=dict)
     unclear: Places = field(default_factory=dict)
     trouble: str = ""
+    soname: str = ""
+    needed: tuple[str, ...] = ()
 
 
 def analyse(stream: BinaryIO, elf: ElfObject, path: str) -> ObjectUse:
     """Return what the code of an ELF file uses; whatever its bytes do to the analysis becomes ``trouble``."""
     try:
-        return analyse_code(read_code(stream, elf, path))
+        use = analyse_code(read_code(stream, elf, path))
     except (ValueError, OverflowError, IndexError, KeyError, RecursionError, MemoryError, OSError) as error:
-        return not_analysed(elf, path, f"{type(error).__name__} {error}")
+        use = not_analysed(elf, path, f"{type(error).__name__} {error}")
+    return replace(use, soname=elf.soname, needed=elf.needed)
 
 
 def not_analysed(elf: ElfObject, path: str, why: str) -> ObjectUse:
@@ -93,7 +98,7 @@ def _trouble(code: Code, uses: Iterable[FunctionUse]) -> str:
 
 def merge(family: str, uses: Iterable[ObjectUse]) -> CpuUse:
     """Return what several objects use together, examples from the objects that use a feature most."""
-    ordered = sorted(uses, key=lambda use: use.path)
+    ordered = _as_loaded(sorted(uses, key=lambda use: use.path))
     return CpuUse(
         family=family,
         required=_merged((use.path, use.required) for use in ordered),
@@ -103,6 +108,38 @@ def merge(family: str, uses: Iterable[ObjectUse]) -> CpuUse:
         code_bytes=sum(use.code_bytes for use in ordered),
         missing=tuple(f"/{use.path}: {use.trouble}" for use in ordered if use.trouble),
     )
+
+
+def _as_loaded(uses: list[ObjectUse]) -> list[ObjectUse]:
+    """Return what objects use, where plug-ins for a CPU are dispatched unless another object always loads them.
+
+    What loads one that is chosen itself was asked for already.
+    """
+    chosen = {use.path: use for use in uses if is_named_plugin(use.path)}
+    files = {posixpath.basename(use.path) for use in uses}
+    loaded = [""]
+    while chosen and loaded:
+        sure = (use for use in uses if use.path not in chosen and not is_in_target_folder(use.path))
+        needed = {posixpath.basename(name) for use in sure for name in use.needed}
+        loaded = [
+            path
+            for path, use in chosen.items()
+            # several files may share a SONAME: the one called so is loaded
+            if posixpath.basename(path) in needed or (use.soname in needed and use.soname not in files)
+        ]
+        for path in loaded:
+            del chosen[path]
+    return [_dispatched(use) if use.path in chosen else use for use in uses]
+
+
+def _dispatched(use: ObjectUse) -> ObjectUse:
+    """Return what an object uses that runs only behind a check elsewhere."""
+    found: dict[str, tuple[int, tuple[tuple[int, str], ...]]] = {}
+    for places in (use.required, use.dispatched, use.unclear):
+        for feature, (number, functions) in places.items():
+            before, others = found.get(feature, (0, ()))
+            found[feature] = (before + number, (*others, *functions)[:_EXAMPLES])
+    return replace(use, required={}, dispatched=found, unclear={})
 
 
 def _merged(uses: Iterable[tuple[str, Places]]) -> dict[str, FeatureUse]:
