@@ -98,6 +98,7 @@ class ElfObject:
         sections: by name, those with content in the file.
         variables: writable sections, those without content in the file (``.bss``) included.
         code: executable sections.
+        hidden_code: whether there is code, as in each program, and no section tells where.
     """
 
     family: str
@@ -118,6 +119,7 @@ class ElfObject:
     sections: Mapping[str, Span] = field(default_factory=dict)
     variables: Mapping[str, Span] = field(default_factory=dict)
     code: tuple[Span, ...] = ()
+    hidden_code: bool = False
 
 
 def read_elf(stream: BinaryIO) -> ElfObject:
@@ -167,6 +169,8 @@ class _Section(NamedTuple):
 class _Segment(NamedTuple):
     number: int
     type: int
+    flags: int
+    file_size: int
     alignment: int
 
 
@@ -199,7 +203,15 @@ def _object(elf: Any) -> ElfObject:
         sections={s.name: s.span for s in sections if s.type not in (_NULL, _NO_BITS)},
         variables={s.name: s.span for s in sections if s.flags & 0x1 and s.address},
         code=tuple(s.span for s in sections if s.flags & 0x4 and s.type == _PROGRAM_BITS),
+        hidden_code=_hides_code(sections, segments, is_program=is_program),
     )
+
+
+def _hides_code(sections: Iterable[_Section], segments: Iterable[_Segment], *, is_program: bool) -> bool:
+    """Whether there is code that no section names; in a file of debug symbols the sections have no content."""
+    if any(s.flags & 0x4 and s.type in (_PROGRAM_BITS, _NO_BITS) for s in sections):
+        return False
+    return is_program or any(s.type == _LOAD and s.flags & 0x1 and s.file_size for s in segments)
 
 
 def _section_headers(elf: Any) -> list[_Section]:
@@ -223,7 +235,8 @@ def _segment_headers(elf: Any) -> list[_Segment]:
         raise UnreadableElf(f"states {number} segments")
     layout = {32: "IIIIIIII", 64: "IIQQQQQQ"}[elf.elfclass]
     headers = _headers(elf, layout, elf["e_phoff"], elf["e_phentsize"], number)
-    return [_Segment(place, header[0], header[7]) for place, header in enumerate(headers)]
+    flags, file_size = {32: (6, 4), 64: (1, 5)}[elf.elfclass]
+    return [_Segment(place, each[0], each[flags], each[file_size], each[7]) for place, each in enumerate(headers)]
 
 
 def _headers(elf: Any, layout: str, start: int, size: int, number: int) -> list[tuple[int, ...]]:

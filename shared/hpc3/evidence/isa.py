@@ -46,7 +46,14 @@ def analyse(stream: BinaryIO, elf: ElfObject, path: str) -> ObjectUse:
         use = analyse_code(read_code(stream, elf, path))
     except (ValueError, OverflowError, IndexError, KeyError, RecursionError, MemoryError, OSError) as error:
         use = not_analysed(elf, path, f"{type(error).__name__} {error}")
-    return replace(use, soname=elf.soname, needed=elf.needed)
+    return replace(use, soname=elf.soname, needed=elf.needed, trouble=use.trouble or _missing(elf, use.code_bytes))
+
+
+def _missing(elf: ElfObject, found: int) -> str:
+    """Return what of an object's code was not there to be analysed: it may use anything."""
+    if elf.hidden_code:
+        return "not analysed: no section says where its code is"
+    return "not analysed: the file ends before its code does" if found < sum(s.size for s in elf.code) else ""
 
 
 def not_analysed(elf: ElfObject, path: str, why: str) -> ObjectUse:

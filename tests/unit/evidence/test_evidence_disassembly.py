@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import io
+import shutil
+import struct
+import subprocess
 import tempfile
 from pathlib import Path
 
 import pytest
 
+from hpc3.evidence import isa
 from hpc3.evidence.disassembly import Disassembly
 from hpc3.evidence.elf import read_elf
 from hpc3.observed import CpuUse
-from unit.evidence.binaries import elf_with_section
+from unit.evidence.binaries import SOURCE, compile_c, elf_with_section, program_bytes
 
 POPCNT = b"\xf3\x48\x0f\xb8\xc1"
 LARGE = 3 << 20  # does not wait in memory
@@ -60,3 +64,39 @@ def test_copies_are_deleted_when_the_walk_fails(temporary: Path) -> None:
     with pytest.raises(InterruptedError):
         walk()
     assert list(temporary.iterdir()) == []
+
+
+def without_sections(data: bytes) -> bytes:
+    changed = bytearray(data)
+    struct.pack_into("<Q", changed, 0x28, 0)  # e_shoff
+    struct.pack_into("<HH", changed, 0x3C, 0, 0)  # e_shnum, e_shstrndx
+    return bytes(changed)
+
+
+def test_a_program_without_section_headers_is_not_proven() -> None:
+    use = use_of(without_sections(program_bytes()), jobs=1)
+    assert len(use.missing) == 2
+    assert "no section says where its code is" in use.missing[0]
+
+
+def test_code_beyond_the_end_of_the_file_is_not_proven() -> None:
+    data = bytearray(elf_with_section(".text", POPCNT + b"\xc3", "x86_64"))
+    table = struct.unpack_from("<Q", data, 0x28)[0]
+    struct.pack_into("<Q", data, table + 64 + 0x20, 1 << 20)  # sh_size of the first section
+    use = use_of(bytes(data), jobs=1)
+    assert "ends before its code" in use.missing[0]
+
+
+def test_a_library_of_data_alone_uses_nothing() -> None:
+    use = use_of(elf_with_section(".rodata", b"data", "x86_64"), jobs=1)
+    assert (use.required, use.missing) == ({}, ())
+
+
+@pytest.mark.parametrize("options", [[], ["-static"]])
+def test_a_file_of_debug_symbols_hides_no_code(options: list[str], tmp_path: Path) -> None:
+    if shutil.which("objcopy") is None:
+        pytest.skip("no objcopy is here")
+    program, symbols = compile_c(tmp_path / "program", SOURCE, *options), tmp_path / "symbols"
+    subprocess.run(["objcopy", "--only-keep-debug", program, symbols], check=True)
+    with symbols.open("rb") as stream:
+        assert isa.analyse(stream, read_elf(stream), "symbols").trouble == ""
