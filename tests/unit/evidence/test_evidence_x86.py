@@ -210,3 +210,8 @@ def test_every_feature_that_the_decoder_names_is_compared_or_left_out_on_purpose
 )
 def test_a_feature_that_no_level_has_is_counted(body: bytes, feature: str) -> None:
     assert feature in analyse_code(code_of(body + RET)).required
+
+
+@pytest.mark.parametrize("body", [b"\x0f\x01\xd5", b"\xf3\x0f\xbc\xc1"])  # xend; tzcnt eax, ecx
+def test_what_proves_nothing_by_itself_is_not_counted(body: bytes) -> None:
+    assert analyse_code(code_of(body + RET)).required == {}
