@@ -254,6 +254,35 @@ def test_a_check_is_known_however_it_is_called(option: str, stripped: bool, comp
         assert verdict(observe(strip(library) if stripped else library), "x86_64") == expected, work
 
 
+#: A program that asks for its features, and decides by something else.
+DECIDING_MAIN = """
+#include <cpuid.h>
+__attribute__((target("avx2,fma"), noinline)) void fast(int n) { for (int i = 0; i < n; i++) a[i] = a[i] * b[i] + 3; }
+static int level;
+__attribute__((constructor)) static void ask(void) {
+  unsigned x, y, z, w;
+  if (__get_cpuid_count(7, 0, &x, &y, &z, &w)) level = y >> 16 & 1;
+}
+__attribute__((noinline)) void work(int n) { %s }
+int main(int argc, char **argv) { work(argc * 100); return (int)a[argc]; }
+"""
+
+
+@pytest.mark.parametrize("stripped", [False, True])
+@pytest.mark.parametrize(
+    ("work", "expected"),
+    [
+        ("if (level > -2) fast(n); else multiply_add(n);", "contradicts"),
+        ("if (level > 0) fast(n); else multiply_add(n);", "agrees"),
+        ("if (level - 1 >= 0) fast(n); else multiply_add(n);", "agrees"),
+        ('asm goto("subl $1, %0; jns %l1" : : "r"(level) : "cc" : no); fast(n); no:', "contradicts"),
+    ],
+)
+def test_numbers_have_a_sign(work: str, expected: str, stripped: bool, compile_c: Callable[..., Path]) -> None:
+    program = compile_c(KERNELS % {"attribute": ""} + DECIDING_MAIN % work, "-O2")
+    assert verdict(observe(strip(program) if stripped else program), "x86_64") == expected
+
+
 def test_another_family_is_contradicted(compile_c: Callable[..., Path]) -> None:
     observed = observe(compile_c(KERNELS % {"attribute": ""} + MAIN))
     assert verdict(observed, "neoverse_v1") == "contradicts"

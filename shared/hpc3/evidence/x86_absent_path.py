@@ -166,10 +166,11 @@ class _Interpreter:
         target, following = instruction.near_branch_target, instruction.next_ip
 
         def branch() -> Sequence[int]:
-            if state.flags is None or condition is None:
+            taken = state.holds(condition)
+            if taken is None:
                 return (*self._inside(target), following)
             self._path.checks |= state.tainted
-            return self._inside(target) if condition(*state.flags) else (following,)
+            return self._inside(target) if taken else (following,)
 
         return branch
 

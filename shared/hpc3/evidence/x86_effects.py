@@ -15,13 +15,23 @@ from iced_x86 import ConditionCode, Mnemonic, OpKind, Register, RegisterExt
 
 from .code import Code
 from .instruction_set import FEATURE_TABLE, AbsentPath, Oracle
-from .x86_semantics import ARITHMETIC, COMPARISONS, CONDITIONS, IMMEDIATES
+from .x86_parts import Part, part_of
+from .x86_semantics import (
+    COMPARISONS,
+    CONDITIONS,
+    IMMEDIATES,
+    OPERATIONS,
+    SELF_CANCELLING,
+    UNKNOWN,
+    Condition,
+    Flags,
+    signed,
+)
 
 Effect = Callable[["State"], None]
 Reader = Callable[["State"], "int | None"]
 
 _MOVES = (Mnemonic.MOV, Mnemonic.MOVZX, Mnemonic.MOVSXD, Mnemonic.MOVSX)
-_ALL = (1 << 64) - 1
 _LARGEST_TABLE = 4096
 
 
@@ -30,7 +40,7 @@ class State:
 
     Attributes:
         registers: by iced's number of the whole register.
-        flags: zero, carry and sign; None where they are not known.
+        flags: None where nothing is known of them.
         tainted: whether anything known comes from the CPU's features.
         dropped: what a CMOV did not choose; it may stay in a register and is no argument.
         summed: registers that an addition made: a jump to one is a switch.
@@ -44,7 +54,7 @@ class State:
         self.oracle = oracle
         self.path = AbsentPath()
         self.registers: dict[int, int] = {}
-        self.flags: tuple[bool, bool, bool] | None = None
+        self.flags: Flags | None = None
         self.tainted = False
         self.dropped: set[int] = set()
         self.summed: set[int] = set()
@@ -75,6 +85,10 @@ class State:
             return self.load(table + number * scale)
         self.path.tables.add(table)
         return None
+
+    def holds(self, condition: Condition | None) -> bool | None:
+        """Return whether a condition holds; None where that is not known."""
+        return None if self.flags is None or condition is None else condition(self.flags)
 
     def escape(self, register: int) -> None:
         """Note that what a register holds leaves the function."""
@@ -137,12 +151,10 @@ def _effect(instruction: iced.Instruction, is_fixed: bool) -> Effect | None:
         address = data_address(instruction, is_fixed=is_fixed)
         return _assign(instruction, (lambda state: address) if address else _address(instruction))
     if mnemonic in _MOVES:
-        return (_store if instruction.op0_kind == OpKind.MEMORY else _assign)(
-            instruction, _reader(instruction, 1, is_fixed)
-        )
-    if mnemonic in COMPARISONS:
-        return _compare(instruction, is_fixed)
-    if mnemonic in ARITHMETIC:
+        if instruction.op0_kind == OpKind.MEMORY:
+            return _store(instruction, _reader(instruction, 1, is_fixed))
+        return _assign(instruction, _extender(instruction, is_fixed))
+    if mnemonic in OPERATIONS and not _tests_bit_string(instruction):
         return _compute(instruction, is_fixed)
     if instruction.condition_code != ConditionCode.NONE:
         return _choose(instruction, is_fixed)
@@ -177,88 +189,72 @@ def _store(instruction: iced.Instruction, read: Reader) -> Effect:
 
 def _assign(instruction: iced.Instruction, read: Reader) -> Effect:
     """Return the effect of putting what ``read`` returns into the register that is the first operand."""
-    register = full_register(instruction.op0_register)
-    is_partial = instruction.mnemonic == Mnemonic.MOV and RegisterExt.size(instruction.op0_register) < 4
+    register, part = full_register(instruction.op0_register), part_of(instruction, 0)
 
     def assign(state: State) -> None:
-        value = read(state)
-        state.set(register, None if is_partial else value)
+        state.set(register, part.into(state.registers.get(register), read(state)))
 
     return assign
 
 
-def _compare(instruction: iced.Instruction, is_fixed: bool) -> Effect:
-    left_of, right_of = _reader(instruction, 0, is_fixed), _reader(instruction, 1, is_fixed)
-    mnemonic = instruction.mnemonic
-
-    def compare(state: State) -> None:
-        left, right = left_of(state), right_of(state)
-        state.flags = None
-        if mnemonic == Mnemonic.CMP:
-            if left is not None and right is not None:
-                state.flags = (left == right, left < right, (left - right) < 0)
-        elif mnemonic == Mnemonic.TEST:  # nothing and anything is nothing
-            if left == 0 or right == 0:
-                state.flags = (True, False, False)
-            elif left is not None and right is not None:
-                state.flags = (left & right == 0, False, False)
-        elif left == 0:
-            state.flags = (False, False, False)
-        elif left is not None and right:
-            state.flags = (False, bool(left >> (right & 63) & 1), False)
-
-    return compare
-
-
 def _compute(instruction: iced.Instruction, is_fixed: bool) -> Effect:
+    """Return the effect of arithmetic, or of a comparison, at the size of the first operand."""
+    mnemonic, operation = instruction.mnemonic, OPERATIONS[instruction.mnemonic]
     has_two = instruction.op_count > 1
-    left_of = _reader(instruction, 0, is_fixed)
-    right_of = _reader(instruction, 1, is_fixed) if has_two else _zero
+    left_of = _part_reader(instruction, 0, is_fixed)
+    right_of = _part_reader(instruction, 1, is_fixed) if has_two else _zero
     is_same = has_two and instruction.op0_register == instruction.op1_register != Register.NONE
-    mnemonic, operation = instruction.mnemonic, ARITHMETIC[instruction.mnemonic]
-    register = full_register(instruction.op0_register) if instruction.op0_kind == OpKind.REGISTER else None
-    is_partial = register is not None and RegisterExt.size(instruction.op0_register) < 4
+    cancels = is_same and mnemonic in SELF_CANCELLING
+    keeps = mnemonic not in COMPARISONS and instruction.op0_kind == OpKind.REGISTER
+    register, part = full_register(instruction.op0_register), part_of(instruction, 0)
 
     def compute(state: State) -> None:
-        left, right = left_of(state), right_of(state)
-        result: int | None = None
-        if (mnemonic == Mnemonic.XOR and is_same) or (mnemonic == Mnemonic.AND and (left == 0 or right == 0)):
-            result = 0
-        elif left is not None and right is not None:
-            result = operation(left, right) & _ALL
-        if register is not None:
-            state.set(register, None if is_partial and left is None else result)
+        left, right = (0, 0) if cancels else (left_of(state), right_of(state))
+        result, flags = operation(left, right, part.bits, state.flags or UNKNOWN)
+        state.flags = None if flags is UNKNOWN else flags
+        if keeps:
+            state.set(register, part.into(state.registers.get(register), result))
             if mnemonic == Mnemonic.ADD:
                 state.summed.add(register)
-        if mnemonic != Mnemonic.NOT:
-            state.flags = None if result is None else (result == 0, False, False)
 
     return compute
+
+
+def _tests_bit_string(instruction: iced.Instruction) -> bool:
+    """Return whether BT looks at memory that a register counts in bits: it may lie far behind the operand."""
+    kinds = instruction.op0_kind, instruction.op1_kind
+    return bool(instruction.mnemonic == Mnemonic.BT) and kinds == (OpKind.MEMORY, OpKind.REGISTER)
 
 
 def _choose(instruction: iced.Instruction, is_fixed: bool) -> Effect:
     """SETcc and CMOVcc."""
     condition = CONDITIONS.get(instruction.condition_code)
     is_move = instruction.op_count == 2
-    old_of = _reader(instruction, 0, is_fixed)
-    new_of = _reader(instruction, 1, is_fixed) if is_move else _zero
+    old_of = _part_reader(instruction, 0, is_fixed)
+    new_of = _part_reader(instruction, 1, is_fixed) if is_move else _zero
+    part = part_of(instruction, 0)
     forget = _forget(instruction, flags=False) or _nothing
     register = full_register(instruction.op0_register) if instruction.op0_kind == OpKind.REGISTER else None
 
     def choose(state: State) -> None:
         old, new = old_of(state), new_of(state)
-        if state.flags is None or condition is None:
+        holds = state.holds(condition)
+        if holds is None:
             if is_move:  # either of two values: both may leave
                 state.path.pointers.update(value for value in (old, new) if value)
             forget(state)
             return
         state.path.checks |= state.tainted
-        holds = condition(*state.flags)
         if is_move:
             unused = old if holds else new
             state.dropped.update(() if unused is None else (unused,))
-        if register is not None and (holds or not is_move):
-            state.set(register, new if is_move else int(holds))
+        if register is None:
+            return
+        whole = state.registers.get(register)
+        if is_move:
+            state.set(register, part.into(whole, new if holds else old))
+        else:  # whoever goes on with the low byte of what is not known asks for no more of it
+            state.set(register, part.into(0 if whole is None and not part.first else whole, int(holds)))
 
     return choose
 
@@ -310,6 +306,26 @@ def _reader(instruction: iced.Instruction, operand: int, is_fixed: bool) -> Read
 def target_reader(instruction: iced.Instruction, *, is_fixed: bool) -> Reader:
     """Return what reads where an indirect call or jump leads to."""
     return _reader(instruction, 0, is_fixed)
+
+
+def _part_reader(instruction: iced.Instruction, operand: int, is_fixed: bool) -> Reader:
+    """Return what reads an operand at its size."""
+    read, part = _reader(instruction, operand, is_fixed), part_of(instruction, operand)
+    return lambda state: part.of(read(state))
+
+
+def _extender(instruction: iced.Instruction, is_fixed: bool) -> Reader:
+    """Return what reads the second operand and extends it as the mnemonic says."""
+    read, bits = _part_reader(instruction, 1, is_fixed), part_of(instruction, 1).bits
+    if instruction.mnemonic not in (Mnemonic.MOVSX, Mnemonic.MOVSXD):
+        return read
+    whole = Part(64)
+
+    def extended(state: State) -> int | None:
+        value = read(state)
+        return None if value is None else whole.of(signed(value, bits))
+
+    return extended
 
 
 def _loader(instruction: iced.Instruction, is_fixed: bool) -> Reader:

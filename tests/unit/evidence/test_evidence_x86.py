@@ -83,6 +83,42 @@ def test_a_check_is_followed(check: bytes, jump: bytes) -> None:
 
 
 @pytest.mark.parametrize(
+    ("check", "jump"),
+    [
+        (b"\x83\xf9\xfe", b"\x7e"),  # cmp ecx, -2; jle
+        (b"\x48\x83\xf9\xfe", b"\x7e"),  # cmp rcx, -2; jle
+        (b"\x80\xf9\xfe", b"\x7c"),  # cmp cl, -2; jl
+        (b"\x83\xf9\xfe", b"\x73"),  # cmp ecx, -2; jae
+        (b"\x83\xe9\x01", b"\x79"),  # sub ecx, 1; jns
+        (b"\x83\xe9\x01", b"\x73"),  # sub ecx, 1; jae
+        (b"\xff\xc9", b"\x79"),  # dec ecx; jns
+        (b"\xf7\xd1\x85\xc9", b"\x79"),  # not ecx; test ecx, ecx; jns
+        (b"\x83\xc9\xff\x48\x63\xc1\x48\x85\xc0", b"\x79"),  # or ecx, -1; movsxd rax, ecx; test rax, rax; jns
+        (b"\xb9\x00\x01\x00\x00\x84\xc9", b"\x75"),  # mov ecx, 256; test cl, cl; jne
+        (b"\xb9\x00\x01\x00\x00\x0f\xb6\xc1\x85\xc0", b"\x75"),  # mov ecx, 256; movzx eax, cl; test eax, eax; jne
+    ],
+)
+def test_numbers_are_compared_at_their_size_and_with_their_sign(check: bytes, jump: bytes) -> None:
+    assert path_of(guarded(check, jump)).features["popcnt"] == 1
+
+
+@pytest.mark.parametrize(
+    ("check", "jump"),
+    [
+        (b"\x85\xc9", b"\x7a"),  # test ecx, ecx; jp
+        (b"\xf7\xd9\x19\xc0", b"\x74"),  # neg ecx; sbb eax, eax; je
+        (b"\x0f\xba\xe1\x17", b"\x75"),  # bt ecx, 23; jne
+        (b"\xd1\xe9", b"\x73"),  # shr ecx, 1; jae
+        (b"\x48\x0f\xa3\x3d" + (0x1FF0).to_bytes(4, "little"), b"\x73"),  # bt [rip + variable], rdi; jae
+    ],
+)
+def test_of_flags_that_are_not_known_both_ways_are_followed(check: bytes, jump: bytes) -> None:
+    path = path_of(guarded(check, jump), variables=range(START + 0x1000, START + 0x3000))
+    assert path.features["popcnt"] == 1
+    assert not path.checks
+
+
+@pytest.mark.parametrize(
     "check",
     [
         b"\x48\x85\xff",  # test rdi, rdi: an argument
