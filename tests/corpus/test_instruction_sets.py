@@ -283,6 +283,40 @@ def test_numbers_have_a_sign(work: str, expected: str, stripped: bool, compile_c
     assert verdict(observe(strip(program) if stripped else program), "x86_64") == expected
 
 
+#: A program that decides by what CPUID answers.
+ANSWERED_MAIN = """
+#include <cpuid.h>
+__attribute__((target("avx2,fma"), noinline)) void fast(int n) { for (int i = 0; i < n; i++) a[i] = a[i] * b[i] + 3; }
+int main(int argc, char **argv) {
+  unsigned x, y, z = 0, w, top = __get_cpuid_max(0, 0);
+  if (top < 7 || !__get_cpuid_count(%s, 0, &x, &y, &z, &w)) return 1;
+  if (%s) fast(argc); else multiply_add(argc);
+  return (int)a[argc];
+}
+"""
+
+
+@pytest.mark.parametrize("stripped", [False, True])
+@pytest.mark.parametrize(
+    ("leaf", "condition", "is_feature"),
+    [
+        ("0", "y == 0x756e6547 || y == 0x68747541", False),  # the vendor
+        ("1", "w >> 26 & 1", False),  # SSE2
+        ("1", "x >> 8 & 15", False),  # the family
+        ("0x80000006", "z >> 16 > 256", False),  # size of a cache
+        ("0x80000001", "w >> 29 & 1", False),  # long mode
+        ("1", "z >> 28 & 1", True),
+        ("7", "y >> 5 & 1", True),
+        ("0x80000001", "z >> 16 & 1", True),
+    ],
+)
+def test_what_is_no_feature_guards_nothing(
+    leaf: str, condition: str, is_feature: bool, stripped: bool, compile_c: Callable[..., Path]
+) -> None:
+    program = compile_c(KERNELS % {"attribute": ""} + ANSWERED_MAIN % (leaf, condition), "-O2")
+    assert (verdict(observe(strip(program) if stripped else program), "x86_64") == "agrees") == is_feature
+
+
 def test_another_family_is_contradicted(compile_c: Callable[..., Path]) -> None:
     observed = observe(compile_c(KERNELS % {"attribute": ""} + MAIN))
     assert verdict(observed, "neoverse_v1") == "contradicts"

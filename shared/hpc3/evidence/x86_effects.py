@@ -6,7 +6,7 @@ often as they come by. A value that is not known is None.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache, lru_cache
 from typing import Any
 
@@ -31,6 +31,14 @@ from .x86_semantics import (
 Effect = Callable[["State"], None]
 Reader = Callable[["State"], "int | None"]
 
+_ANSWERS = (Register.RAX, Register.RBX, Register.RCX, Register.RDX)
+#: The registers in which CPUID answers with features alone, by what is asked for. It answers in others, and to other
+#: questions, with the CPU's model, its caches, its name, and what every x86-64 CPU has: that is not known.
+_FEATURES: Mapping[int, frozenset[int]] = {
+    1: frozenset((Register.RCX,)),
+    0x80000001: frozenset((Register.RCX,)),
+    **dict.fromkeys((7, 0xD, 0x14, 0x19, 0x1E, 0x24), frozenset(_ANSWERS)),
+}
 _MOVES = (Mnemonic.MOV, Mnemonic.MOVZX, Mnemonic.MOVSXD, Mnemonic.MOVSX)
 _LARGEST_TABLE = 4096
 
@@ -165,13 +173,16 @@ _frequent_effect = lru_cache(maxsize=1 << 13)(_effect)
 
 
 def _ask(mnemonic: int) -> Effect:
-    registers = [Register.RAX, Register.RDX]
-    registers += [Register.RBX, Register.RCX] if mnemonic == Mnemonic.CPUID else []
-    nothing = dict.fromkeys(map(int, registers), 0)
+    """CPUID and XGETBV. Where it is not known what CPUID is asked for, it is features, as it mostly is."""
+    question, whole = Part(32), int(Register.RAX)
+    written = _ANSWERS if mnemonic == Mnemonic.CPUID else (Register.RAX, Register.RDX)
 
     def ask(state: State) -> None:
-        state.registers.update(nothing)
-        state.tainted = True
+        asked = question.of(state.registers.get(whole)) if mnemonic == Mnemonic.CPUID else None
+        absent = written if asked is None else _FEATURES.get(asked, ())
+        for register in written:
+            state.set(int(register), 0 if register in absent else None)
+        state.tainted |= bool(absent)
 
     return ask
 

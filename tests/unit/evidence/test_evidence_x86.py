@@ -136,6 +136,28 @@ def test_what_is_not_known_decides_nothing(check: bytes) -> None:
     assert path.features["popcnt"] == 1
 
 
+@pytest.mark.parametrize(
+    ("asked", "answer", "is_feature"),
+    [
+        (0x1, b"\xc9", True),  # test ecx, ecx: SSE3 and what came after it
+        (0x1, b"\xc0", False),  # test eax, eax: family and model
+        (0x1, b"\xdb", False),  # test ebx, ebx: size of a line of the cache
+        (0x1, b"\xd2", False),  # test edx, edx: what every x86-64 CPU has, SSE2
+        (0x7, b"\xdb", True),
+        (0x7, b"\xc9", True),
+        (0x7, b"\xd2", True),
+        (0xD, b"\xc0", True),
+        (0x80000001, b"\xc9", True),
+        (0x80000001, b"\xd2", False),  # long mode
+        *((leaf, b"\xc9", False) for leaf in (0, 2, 4, 0xB, 0x15, 0x16, 0x80000000, 0x80000004, 0x80000006)),
+    ],
+)
+def test_not_all_that_the_cpu_answers_are_features(asked: int, answer: bytes, is_feature: bool) -> None:
+    path = path_of(b"\xb8" + asked.to_bytes(4, "little") + guarded(b"\x85" + answer))  # mov eax, asked
+    assert path.checks == is_feature
+    assert ("popcnt" not in path.features) == is_feature
+
+
 def test_a_variable_that_holds_features_is_nothing() -> None:
     place = START + 0x2000
     load = b"\x8b\x05" + (place - START - 6).to_bytes(4, "little")  # mov eax, [rip + place]
