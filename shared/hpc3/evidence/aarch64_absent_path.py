@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import cached_property
 
+from .aarch64_flags import Flags, bits_of, part, sum_of, writes_flags
 from .aarch64_words import (
     BLR,
     BR,
@@ -54,7 +55,7 @@ class _Interpreter:
         self._path = AbsentPath()
         self._reached: set[int] = set()
         self._registers: dict[int, int] = {}
-        self._flags: tuple[bool, bool, bool, bool] | None = None
+        self._flags: Flags | None = None
         self._tainted = function.start in code.resolvers
         self._dropped: set[int] = set()  # what a CSEL did not choose may stay in a register and is no argument
         self._summed: set[int] = set()  # registers that an addition made: a jump to one is a switch
@@ -118,6 +119,8 @@ class _Interpreter:
             value = self._register(word & 31)
             if word & 0x02000000 and value is not None:  # TBZ, TBNZ
                 value = value >> (word >> 26 & 32 | word >> 19 & 31) & 1
+            else:
+                value = part(value, bits_of(word))
             holds = None if value is None else (value != 0) == bool(word & 0x01000000)
         self._path.checks |= holds is not None and self._tainted
         return holds
@@ -202,24 +205,28 @@ class _Interpreter:
             self._tainted = True
         else:  # vectors, and what is not known: it may write a general register
             self._set(word & 31, None)
+            if writes_flags(word):
+                self._flags = None
 
     def _immediate(self, word: int) -> None:
         register, source = word & 31, self._register(word >> 5 & 31)
         added = added_immediate(word & ~0x20000000)
         if added is not None and word & 0x20000000:  # ADDS, SUBS: CMN, CMP
-            self._subtract(source, -added, register)
+            left = self._registers.get(word >> 5 & 31)  # 31 is the stack pointer here
+            self._add(word, left, abs(added), register, subtracts=bool(word & 0x40000000))
         elif added is not None:
             known = self._registers.get(word >> 5 & 31)  # 31 is the stack pointer here
-            self._set(register, None if known is None else known + added)
+            self._set(register, None if known is None else part(known + added, bits_of(word)))
         elif word & 0x1F800000 == 0x12800000:  # MOVN, MOVZ, MOVK
             shift = word >> 21 & 3
             number = (word >> 5 & 0xFFFF) << shift * 16
             kept = self._register(register)
             kinds = {0: ~number, 2: number, 3: None if kept is None else kept & ~(0xFFFF << shift * 16) | number}
-            self._set(register, kinds.get(word >> 29 & 3))
-        else:  # AND, ORR, EOR of a pattern of bits, bitfields: of nothing comes nothing, but with ORR and EOR
-            is_or = word & 0x1F800000 == 0x12000000 and word >> 29 & 3 in (1, 2)
-            value = 0 if source == 0 and not is_or else None
+            self._set(register, part(kinds.get(word >> 29 & 3), bits_of(word)))
+        else:  # of nothing, AND and ANDS of a pattern of bits make nothing, SBFM and UBFM of a bitfield
+            kind = word & 0x1F800000, word >> 29 & 3
+            makes_nothing = kind in ((0x12000000, 0), (0x12000000, 3), (0x13000000, 0), (0x13000000, 2))
+            value = 0 if source == 0 and makes_nothing else None
             self._set(register, value)
             if word & 0x7F800000 == 0x72000000:  # ANDS: TST
                 self._flags = None if value is None else (False, True, False, False)
@@ -231,8 +238,8 @@ class _Interpreter:
         if word & 0x1F000000 == 0x0A000000:
             self._logic(word, register, left, right if shift == 0 or right == 0 else None)
         elif word & 0x1F200000 == 0x0B000000 and word & 0x60000000 == 0x60000000:  # SUBS: CMP
-            self._subtract(left, right if shift == 0 or right == 0 else None, register)
-        elif word & 0x1F000000 == 0x0B000000 and word & 0x20000000:
+            self._add(word, left, right if shift == 0 or right == 0 else None, register, subtracts=True)
+        elif word & 0x20000000 and (word & 0x1F000000 == 0x0B000000 or word & 0x1FE00000 == 0x1A000000):
             self._flags = None
             self._set(register, None)
         elif word & 0x1FE00000 == 0x1A800000:
@@ -249,21 +256,16 @@ class _Interpreter:
             value = 0
         elif left is not None and right is not None:
             right = ~right if inverts else right
-            value = (left & right, left | right, left ^ right, left & right)[operation]
+            value = part((left & right, left | right, left ^ right, left & right)[operation], bits_of(word))
         self._set(register, value)
         if operation == 3:
-            self._flags = None if value is None else (bool(value >> 63 & 1), value & _ALL == 0, False, False)
+            self._flags = None if value is None else (bool(value >> bits_of(word) - 1), value == 0, False, False)
 
-    def _subtract(self, left: int | None, right: int | None, register: int) -> None:
-        """SUBS, or ADDS of the negative: the flags, and the difference."""
-        if left is None or right is None:
-            self._flags = None
-            self._set(register, None)
-            return
-        difference = left - right
-        self._flags = difference < 0, difference & _ALL == 0, left >= right, False
-        if register != _ZERO:
-            self._set(register, difference)
+    def _add(self, word: int, left: int | None, right: int | None, register: int, *, subtracts: bool) -> None:
+        """ADDS or SUBS: the flags, and the sum or difference."""
+        found = sum_of(left, right, bits_of(word), subtracts=subtracts)
+        result, self._flags = found or (None, None)
+        self._set(register, result)
 
     def _select(self, word: int, register: int, left: int | None, right: int | None) -> None:
         """CSEL and its kin: the second value is taken as it is, incremented, inverted or negated."""
@@ -276,7 +278,7 @@ class _Interpreter:
             return
         self._path.checks |= self._tainted
         kept, dropped = (left, changed) if holds else (changed, left)
-        self._set(register, kept)
+        self._set(register, part(kept, bits_of(word)))
         self._dropped.update(() if dropped in (None, kept) else (dropped or 0,))
 
     def _compare_if(self, word: int, left: int | None) -> None:
@@ -286,8 +288,7 @@ class _Interpreter:
         if holds is None:
             self._flags = None
         elif holds:
-            is_negative = not word & 0x40000000
-            self._subtract(left, -right if is_negative and right is not None else right, _ZERO)
+            self._add(word, left, right, _ZERO, subtracts=bool(word & 0x40000000))
         else:
             self._flags = bool(word & 8), bool(word & 4), bool(word & 2), bool(word & 1)
 

@@ -21,6 +21,12 @@ STRUCTURE = 64
 #: Instructions that an absent path executes at most; then everything runs.
 MOST_STEPS = 400_000
 _MOST_STATES = 6
+_TABLE_END = FEATURE_TABLE + (1 << 32)
+
+
+def is_in_feature_table(value: int) -> bool:
+    """Return whether a value stands for an address in a table of CPU features: its number and its bits mean nothing."""
+    return FEATURE_TABLE <= value < _TABLE_END
 
 
 @dataclass(frozen=True)

@@ -10,18 +10,11 @@ from typing import Any, NamedTuple
 import iced_x86 as iced
 from iced_x86 import OpKind, Register, RegisterExt
 
-from .instruction_set import FEATURE_TABLE
+from .instruction_set import is_in_feature_table
 from .x86_semantics import IMMEDIATES
 
 _ALL = (1 << 64) - 1
 _HIGH = (Register.AH, Register.BH, Register.CH, Register.DH)
-#: Of an address in a table of features nobody knows the number, and so nothing of a part of it.
-_TABLE_END = FEATURE_TABLE + (1 << 32)
-
-
-def has_no_number(value: int | None) -> bool:
-    """Return whether a value is an address that stands for a table of CPU features."""
-    return value is not None and FEATURE_TABLE <= value < _TABLE_END
 
 
 class Part(NamedTuple):
@@ -36,19 +29,19 @@ class Part(NamedTuple):
             return whole
         if self.bits == 64:
             return whole & _ALL
-        return None if has_no_number(whole) else whole >> self.first & (1 << self.bits) - 1
+        return None if is_in_feature_table(whole) else whole >> self.first & (1 << self.bits) - 1
 
     def into(self, whole: int | None, value: int | None) -> int | None:
         """Return what the whole register holds once a value is written to this part: 32 bits clear the upper half."""
         if value is None or self.bits >= 32:
             return value if value is None or self.bits == 64 else self._low(value)
-        if whole is None or has_no_number(whole):
+        if whole is None or is_in_feature_table(whole):
             return None
         mask = (1 << self.bits) - 1
         return whole & _ALL & ~(mask << self.first) | (value & mask) << self.first
 
     def _low(self, value: int) -> int | None:
-        return None if has_no_number(value) else value & (1 << self.bits) - 1
+        return None if is_in_feature_table(value) else value & (1 << self.bits) - 1
 
 
 def part_of(instruction: iced.Instruction, operand: int) -> Part:
