@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import posixpath
 import re
+from collections.abc import Iterable
 from functools import cache
+from typing import NamedTuple
 
 from hpc3.tables import rows
 
@@ -52,13 +54,13 @@ FINAL_FUNCTIONS = frozenset(
     }
 )
 #: Targets in lower-case names of functions: GCC's target_clones (``f.avx2.0``), OpenBLAS (``dgemm_kernel_haswell``),
-#: Highway's namespaces (``n_sve2``). Also glibc's lock elision, which runs where its start found RTM.
+#: Highway's namespaces (``n_sve2``).
 _TARGET_NAME = re.compile(
     r"[._](sse[0-9_]*|opteron(_sse3)?|nano|ssse3|avx[0-9a-z_]*|fma[34]?|bmi2?|xop|aesni|evex[0-9a-z_]*|arch_[a-z0-9_-]+|x86[_-](64[_-])?v[234]|"
     r"core2|nehalem|penryn|dunnington|sandybridge|ivybridge|haswell|broadwell|skylakex?|cooperlake|icelake[a-z_]*|"
     r"cascadelake|sapphirerapids|atom|barcelona|bobcat|bulldozer|piledriver|steamroller|excavator|zen[0-9]*|znver[0-9]|"
     r"a64fx|armv[89][a-z0-9]*|asimd[a-z]*|cortex_?[ax][0-9]+|falkor|neoverse_?[nv][0-9]|sme[0-9_]*|sve2?(_[a-z0-9]+)?|"
-    r"thunderx[a-z0-9]*|tsv110|vortex[a-z0-9]*|(cpu_)?power([89]|10)|vsx[234]?|lll_[a-z]+_elision)"
+    r"thunderx[a-z0-9]*|tsv110|vortex[a-z0-9]*|(cpu_)?power([89]|10)|vsx[234]?)"
     r"(?=$|[._ie])"  # i and e go on in a mangled C++ name
 )
 #: mkl_: what oneMKL has beyond SSE2 lies behind its own dispatch (its Developer Guide, "Instruction Set Specific
@@ -90,10 +92,44 @@ IMPLIED = {
 }
 
 
+_ELISION = re.compile(r"__lll_[a-z]+_elision")
+
+
 def is_for_a_target(name: str) -> bool:
     """Whether a function's name says that it was compiled for a target."""
     lower = name.lower()  # a search that ignores case is three times slower
     return lower.startswith(_TARGET_PREFIXES) or _TARGET_NAME.search(lower) is not None
+
+
+class Told(NamedTuple):
+    """What the names of functions tell, each function by its number.
+
+    Attributes:
+        lists: that list IFUNCs.
+        for_a_target: compiled for a target.
+        asking: that ask the CPU for its features.
+        elided: glibc's lock elision, which only runs where the library found RTM when it was loaded.
+    """
+
+    lists: set[int]
+    for_a_target: set[int]
+    asking: set[int]
+    elided: set[int]
+
+
+def told_by_names(names: Iterable[tuple[int, str]]) -> Told:
+    """Return what the numbered names of functions tell."""
+    told = Told(set(), set(), set(), set())
+    for number, name in names:
+        if name in LISTS:
+            told.lists.add(number)
+        elif name in FEATURE_FUNCTIONS:
+            told.asking.add(number)
+        elif _ELISION.fullmatch(name):
+            told.elided.add(number)
+        elif is_for_a_target(name):
+            told.for_a_target.add(number)
+    return told
 
 
 def is_in_target_folder(path: str) -> bool:

@@ -19,8 +19,8 @@ from .functions import Function
 from .instruction_set import STRUCTURE, AbsentPath, FunctionUse, Oracle, bodies
 from .references import Leads, References
 from .x86_absent_path import follow
-from .x86_effects import data_address
 from .x86_features import FEATURES
+from .x86_operands import data_address
 
 #: TZCNT is BSF with a prefix: compilers emit it for the baseline on purpose, as both agree on every non-zero value.
 #: XEND faults everywhere but in a transaction, so that XBEGIN, which is counted, ran before.

@@ -25,8 +25,7 @@ from .dispatch_names import (
     FEATURE_IMPORTS,
     FINAL_FUNCTIONS,
     IMPLIED,
-    LISTS,
-    is_for_a_target,
+    told_by_names,
 )
 from .functions import Function
 from .instruction_set import CheckFollower, FunctionUse, Oracle
@@ -87,11 +86,12 @@ class Reach:
         self._has_fallbacks = has_fallbacks
         self._is_old, self._returns = references.is_old, references.returns
         self._graph = CallGraph(code, references, follower)
-        self._lists, self._for_a_target, feature_functions = _told_by_names(code)
+        told = told_by_names(code.functions.names())
+        self._lists, self._for_a_target, self._elided = told.lists, told.for_a_target, told.elided
         self._users = {use.function.number for use in uses if use.features}
         self._resolvers = {number for number in map(code.functions.number_of, code.resolvers) if number is not None}
         self._slots = {slot for slot, name in code.imports.items() if name in FEATURE_IMPORTS}
-        self._asked = self._with_slots(feature_functions)
+        self._asked = self._with_slots({self._functions.starts[number] for number in told.asking})
         self._asked |= {slot for slot, name in code.imports.items() if name in FEATURE_FUNCTIONS}
         calling = self._callers(references, self._asked)
         self._askers = {use.function.number for use in uses if use.asks} | calling
@@ -130,7 +130,8 @@ class Reach:
         for use in users:
             number = use.function.number
             # named after a target, or an IFUNC's choice: as long as others only name it
-            if (number in self._for_a_target or number in picked) and not called[number]:
+            is_picked = (number in self._for_a_target or number in picked) and not called[number]
+            if is_picked or number in self._elided:
                 found.dispatched.append((use.function, use.features))
             elif use.function.guessed:
                 found.unclear.append((use.function, use.features))
@@ -338,19 +339,6 @@ def wide_features(code: Code, uses: Iterable[FunctionUse]) -> set[str]:
     """
     overall = Counter(feature for use in uses for feature in use.features)
     return {feature for feature, number in overall.items() if number * _PERVASIVE * 2 >= len(code.functions)}
-
-
-def _told_by_names(code: Code) -> tuple[set[int], set[int], set[int]]:
-    """Return what names tell: lists of IFUNCs, functions for a target, and starts of those that ask for features."""
-    lists, for_a_target, asking = set(), set(), set()
-    for number, name in code.functions.names():
-        if name in LISTS:
-            lists.add(number)
-        elif name in FEATURE_FUNCTIONS:
-            asking.add(code.functions.starts[number])
-        elif is_for_a_target(name):
-            for_a_target.add(number)
-    return lists, for_a_target, asking
 
 
 def _closed(ranges: list[tuple[int, int]]) -> list[tuple[int, int]]:

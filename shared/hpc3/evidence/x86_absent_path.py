@@ -18,8 +18,10 @@ from iced_x86 import FlowControl, Mnemonic, OpKind, Register
 from .code import Code
 from .functions import Function
 from .instruction_set import MOST_STEPS, AbsentPath, Oracle, Visits
-from .x86_effects import Effect, State, data_address, effect_of, full_register, target_reader
+from .x86_effects import Effect, effect_of
+from .x86_operands import data_address, reader
 from .x86_semantics import CONDITIONS
+from .x86_state import State, full_register
 
 _CALL_CLOBBERED = tuple(
     full_register(r)
@@ -146,7 +148,7 @@ class _Interpreter:
         through_memory = instruction.op0_kind == OpKind.MEMORY
         has_index = instruction.memory_index != Register.NONE
         register = 0 if through_memory else full_register(instruction.op0_register)
-        read = target_reader(instruction, is_fixed=self._code.position_dependent)
+        read = reader(instruction, 0, self._code.position_dependent)
 
         def jump() -> Sequence[int]:
             for leaving in (_RAX, *_ARGUMENTS):
@@ -206,7 +208,7 @@ class _Interpreter:
         state, registers = self._state, self._state.registers
         target = instruction.near_branch_target if instruction.op0_kind == OpKind.NEAR_BRANCH64 else 0
         called = target or data_address(instruction, is_fixed=self._code.position_dependent)
-        read = target_reader(instruction, is_fixed=self._code.position_dependent)
+        read = reader(instruction, 0, self._code.position_dependent)
         is_predicate, following = self._oracle.is_predicate(called), (instruction.next_ip,)
         behind = () if self._oracle.is_final(called) else following
         targets = self._path.targets

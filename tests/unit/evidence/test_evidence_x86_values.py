@@ -15,8 +15,9 @@ from iced_x86 import Register
 
 from hpc3.evidence.code import Code
 from hpc3.evidence.instruction_set import Oracle
-from hpc3.evidence.x86_effects import State, effect_of
+from hpc3.evidence.x86_effects import effect_of
 from hpc3.evidence.x86_semantics import CONDITIONS, Flags
+from hpc3.evidence.x86_state import State
 from unit.evidence.test_evidence_x86 import RET, code_of
 
 pytestmark = pytest.mark.skipif(platform.machine() != "x86_64", reason="runs x86-64 code")
@@ -88,7 +89,8 @@ def executed(left: int, right: int, before: int) -> tuple[int, int]:
 
 
 def modelled(code: Code, instruction: bytes, known: dict[int, int], flags: Flags | None) -> State:
-    nowhere = Oracle(lambda address: False, lambda slot: False, lambda address: False, lambda address: False)
+    no = (lambda number: False,) * 5
+    nowhere = Oracle(*no, returned=lambda address: None)
     state = State(code, nowhere)
     state.start(known.items())
     state.flags = flags
