@@ -152,6 +152,39 @@ UNGUARDED = {
         """,
     ),
 }
+#: Guarded by flags that take ways of their own: what cannot be read is no contradiction.
+GUARDED = {
+    "a level in memory": """
+        enum level { NONE, AVX2, AVX512 };
+        static enum level level;
+        KERNEL static enum level detect(void) {
+            if (__builtin_cpu_supports("avx512dq")) return AVX512;
+            return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") ? AVX2 : NONE;
+        }
+        __attribute__((constructor)) static void init(void) { level = detect(); }
+        KERNEL void work(int n) {
+            switch (level) { case AVX512: fastest(n); break; case AVX2: fast(n); break; default: slow(n); }
+        }
+        int main(int argc, char **argv) { work(argc); return a[argc]; }
+    """,
+    "bits in an argument": """
+        KERNEL void work(int n, unsigned bits) { if (bits & 4) fastest(n); else if (bits & 2) fast(n); else slow(n); }
+        int main(int argc, char **argv) {
+            unsigned bits = 0, x, y, z, w;
+            if (__get_cpuid_count(7, 0, &x, &y, &z, &w)) bits = (y >> 4 & 2) | (y >> 15 & 4);
+            work(argc, bits);
+            return a[argc];
+        }
+    """,
+    "an answer that is kept": """
+        static int kept = -1;
+        KERNEL static int has(void) {
+            if (kept < 0) kept = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+            return kept;
+        }
+        int main(int argc, char **argv) { if (has()) fast(argc); else slow(argc); return a[argc]; }
+    """,
+}
 EXCEPTIONS = {
     "caught": """
         KERNEL static void fail(int n) { if (n < 1000) throw n; slow(n); }
@@ -176,6 +209,16 @@ def test_what_is_not_guarded_does_not_agree(name: str, stripped: bool, compile_c
     options, source = UNGUARDED[name]
     program = compile_c(KERNELS + source, *options)
     assert verdict(observe(strip(program) if stripped else program), "x86_64") != "agrees"
+
+
+@pytest.mark.parametrize("stripped", [False, True])
+@pytest.mark.parametrize("name", GUARDED)
+@pytest.mark.parametrize("option", ["-O0", "-O2"])
+def test_what_is_guarded_is_not_contradicted(
+    name: str, option: str, stripped: bool, compile_c: Callable[..., Path]
+) -> None:
+    program = compile_c(KERNELS + GUARDED[name], option)
+    assert verdict(observe(strip(program) if stripped else program), "x86_64") != "contradicts"
 
 
 @pytest.mark.parametrize("stripped", [False, True])

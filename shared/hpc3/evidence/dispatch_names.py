@@ -92,9 +92,6 @@ IMPLIED = {
 }
 
 
-_ELISION = re.compile(r"__lll_[a-z]+_elision")
-
-
 def is_for_a_target(name: str) -> bool:
     """Whether a function's name says that it was compiled for a target."""
     lower = name.lower()  # a search that ignores case is three times slower
@@ -108,25 +105,21 @@ class Told(NamedTuple):
         lists: that list IFUNCs.
         for_a_target: compiled for a target.
         asking: that ask the CPU for its features.
-        elided: glibc's lock elision, which only runs where the library found RTM when it was loaded.
     """
 
     lists: set[int]
     for_a_target: set[int]
     asking: set[int]
-    elided: set[int]
 
 
 def told_by_names(names: Iterable[tuple[int, str]]) -> Told:
     """Return what the numbered names of functions tell."""
-    told = Told(set(), set(), set(), set())
+    told = Told(set(), set(), set())
     for number, name in names:
         if name in LISTS:
             told.lists.add(number)
         elif name in FEATURE_FUNCTIONS:
             told.asking.add(number)
-        elif _ELISION.fullmatch(name):
-            told.elided.add(number)
         elif is_for_a_target(name):
             told.for_a_target.add(number)
     return told

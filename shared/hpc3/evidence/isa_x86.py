@@ -23,8 +23,7 @@ from .x86_features import FEATURES
 from .x86_operands import data_address
 
 #: TZCNT is BSF with a prefix: compilers emit it for the baseline on purpose, as both agree on every non-zero value.
-#: XEND faults everywhere but in a transaction, so that XBEGIN, which is counted, ran before.
-_HARMLESS_MNEMONICS = ("TZCNT", "XEND")
+_HARMLESS_MNEMONICS = ("TZCNT",)
 
 #: What an instruction is looked at for: to be counted, or for where it leads.
 _OPERANDS, _BRANCHES, _LEAVES, _OLD, _TAKES, _NUMBERS, _USES, _BROKEN, _ASKS = (1 << bit for bit in range(9))

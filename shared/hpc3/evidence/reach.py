@@ -38,6 +38,8 @@ _GAP = 256
 #: An object with dispatch of its own that is nevertheless compiled for a target uses it in many of its functions;
 #: hand-written kernels behind flags that lie in memory are few.
 _PERVASIVE = 20
+#: One or two functions may well be kernels behind a condition that nobody can read, however small the program.
+_FEWEST = 3
 #: Features whose instructions have AVX's encoding, beside AVX itself and its successors.
 _WITH_AVX = ("f16c", "fma", "fma4")
 
@@ -87,7 +89,7 @@ class Reach:
         self._is_old, self._returns = references.is_old, references.returns
         self._graph = CallGraph(code, references, follower)
         told = told_by_names(code.functions.names())
-        self._lists, self._for_a_target, self._elided = told.lists, told.for_a_target, told.elided
+        self._lists, self._for_a_target = told.lists, told.for_a_target
         self._users = {use.function.number for use in uses if use.features}
         self._resolvers = {number for number in map(code.functions.number_of, code.resolvers) if number is not None}
         self._slots = {slot for slot, name in code.imports.items() if name in FEATURE_IMPORTS}
@@ -130,8 +132,7 @@ class Reach:
         for use in users:
             number = use.function.number
             # named after a target, or an IFUNC's choice: as long as others only name it
-            is_picked = (number in self._for_a_target or number in picked) and not called[number]
-            if is_picked or number in self._elided:
+            if (number in self._for_a_target or number in picked) and not called[number]:
                 found.dispatched.append((use.function, use.features))
             elif use.function.guessed:
                 found.unclear.append((use.function, use.features))
@@ -145,13 +146,16 @@ class Reach:
         return found
 
     def _fallbacks(self, reached: bytearray) -> set[int]:
-        """Return the functions of the tables that a dispatcher hands on when no feature is there (OpenBLAS's core)."""
+        """Return what dispatchers hand on where no feature is: a table's functions (OpenBLAS's core), an IFUNC's."""
         found: set[int] = set()
         for number in self._checkers if self._has_fallbacks else ():
             is_relevant = not self._relevant or self._relevant[number]
             if reached[number] and is_relevant and self._path(number).checks:
-                tables = [node for node in self._path(number).pointers if not self._graph.is_function(node)]
+                pointers = self._path(number).pointers
+                tables = [node for node in pointers if not self._graph.is_function(node)]
                 found.update(node for table in tables for node in self._graph.following(table))
+                if number in self._resolvers and len(pointers) == 1:
+                    found.update(pointers)
         return found
 
     def _pervasive(self, uses: list[FunctionUse], reached: bytearray) -> frozenset[str]:
@@ -167,6 +171,7 @@ class Reach:
             feature
             for feature, number in spread.items()
             if number * _PERVASIVE >= reached_functions
+            and number >= _FEWEST
             # code compiled for AVX has no vectors in the old encoding
             and (number >= old or not (feature.startswith("avx") or feature in _WITH_AVX))
         ]

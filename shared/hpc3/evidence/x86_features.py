@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 #: iced's CPUID feature to archspec's name, or where archspec has none to iced's in lower case: what a user program can
-#: execute on some processors and what is no instruction on others. XTEST (HLE_OR_RTM) needs RTM on those that lost HLE.
+#: execute on some processors and what is no instruction on others.
 FEATURES: Mapping[str, str] = {
     "ADX": "adx",
     "AES": "aes",
@@ -54,7 +54,6 @@ FEATURES: Mapping[str, str] = {
     "FMA4": "fma4",
     "FSGSBASE": "fsgsbase",
     "GFNI": "gfni",
-    "HLE_OR_RTM": "rtm",
     "LWP": "lwp",
     "LZCNT": "abm",
     "MCOMMIT": "mcommit",
@@ -77,7 +76,6 @@ FEATURES: Mapping[str, str] = {
     "RDPRU": "rdpru",
     "RDRAND": "rdrand",
     "RDSEED": "rdseed",
-    "RTM": "rtm",
     "SERIALIZE": "serialize",
     "SHA": "sha_ni",
     "SHA512": "sha512",
@@ -108,6 +106,7 @@ _LEFT_OUT = {
         "CET_IBT CET_SS CLDEMOTE HLE MPX MULTIBYTENOP PAUSE PREFETCHITI PREFETCHW PREFETCHWT1"
     ),
     "the loader of each process saves registers by it, after it asked": "XSAVE XSAVEC XSAVEOPT",
+    "firmware turns it off, so that libraries keep it behind flags; no compiler emits it on its own": "HLE_OR_RTM RTM",
     "works only after the system gave a key, an enclave or a counter": "PKU RDPMC SGX1",
     "belongs to kernels, hypervisors and firmware": (
         "FRED HRESET INVEPT INVLPGB INVPCID INVVPID KL LKGS MONITOR MSR MSRLIST OSS PCONFIG RMPQUERY SEV_ES SEV_SNP "
