@@ -38,7 +38,7 @@ _GAP = 256
 #: An object with dispatch of its own that is nevertheless compiled for a target uses it in many of its functions;
 #: hand-written kernels behind flags that lie in memory are few.
 _PERVASIVE = 20
-#: One or two functions may well be kernels behind a condition that nobody can read, however small the program.
+#: Beside code without AVX one or two functions with it may well be kernels behind a condition that nobody can read.
 _FEWEST = 3
 #: Features whose instructions have AVX's encoding, beside AVX itself and its successors.
 _WITH_AVX = ("f16c", "fma", "fma4")
@@ -167,14 +167,12 @@ class Reach:
                 spread.update(self._wide.intersection(self._features_reached(use)))
         within = reached[: len(self._functions)]
         reached_functions, old = sum(within), sum(map(operator.and_, within, self._is_old))
-        found = [
-            feature
-            for feature, number in spread.items()
-            if number * _PERVASIVE >= reached_functions
-            and number >= _FEWEST
-            # code compiled for AVX has no vectors in the old encoding
-            and (number >= old or not (feature.startswith("avx") or feature in _WITH_AVX))
-        ]
+        wide = {feature: number for feature, number in spread.items() if number * _PERVASIVE >= reached_functions}
+        avx = {feature: number for feature, number in wide.items() if feature.startswith("avx") or feature in _WITH_AVX}
+        # code compiled for AVX has no vectors in the old encoding
+        has_base = any(number >= max(old, _FEWEST) for number in avx.values())
+        least = old if has_base or not old else max(old, _FEWEST)
+        found = [feature for feature, number in wide.items() if feature not in avx or number >= least]
         return frozenset(found).union(*(IMPLIED.get(feature, ()) for feature in found))
 
     def _sort_in(self, found: Classified, use: FunctionUse, pervasive: frozenset[str], *, is_sure: bool) -> None:
