@@ -20,16 +20,16 @@ _MOST_IMAGES = 64
 
 
 def subject_of_image(store: ImageStore, reference: ImageReference, platform: str = "") -> tuple[Manifest, Subject, int]:
-    """Return an image's manifest, its metadata, and how many other images the index holds; no layer is read.
+    """Return an image's manifest, its metadata, and how many others the index holds; no layer is read.
 
     Raises:
         UsageError: there is no image for the platform.
         InputError: what is there is not what it should be.
         StoreError: the store fails.
     """
-    found, *others = islice(find_images(store, reference, platform), _MOST_IMAGES)
+    found = next(find_images(store, reference, platform))
     document = _config(store, reference, found, platform)
-    return found.manifest, _subject(store, str(reference), reference, found, document), len(others)
+    return found.manifest, _subject(store, str(reference), reference, found, document), found.others
 
 
 def subjects_on_base(

@@ -16,7 +16,7 @@ from typing import Any
 from hpc3.errors import Hpc3Error, InputError, UsageError
 from hpc3.facts import Unknown
 from hpc3.oci.edit import labels_of
-from hpc3.oci.inspection import choose_image
+from hpc3.oci.inspection import choose_image, platform_name
 from hpc3.oci.manifest import Manifest, parse_json
 from hpc3.oci.opening import Stores
 from hpc3.oci.reference import ImageReference, parse_reference
@@ -89,10 +89,9 @@ def _read_base(
     stores: Stores, candidate: ImageReference, document: Mapping[str, Any], name: str
 ) -> Mapping[str, str] | Unknown:
     """Return what a candidate states; one that names ``name`` as its own base is a step of the same build."""
-    platform = "/".join(str(document[part]) for part in ("os", "architecture", "variant") if document.get(part))
     try:
         store = stores.open(candidate)
-        image = choose_image(store, candidate, platform)
+        image = choose_image(store, candidate, platform_name(document))
         base = parse_json(store.read_blob(image.config), f"{candidate}: config")
     except Hpc3Error as error:
         return Unknown(f"its base cannot be read: {error}")

@@ -97,13 +97,7 @@ def annotations_from_json(text: bytes, where: str) -> dict[str, str]:
     Raises:
         InputError: it is not JSON, or not such an object.
     """
-    document = json_object(text, where)
-    for name, value in document.items():
-        if not isinstance(value, str):
-            raise InputError(
-                f"the value of {name!r} is not a string", where=where, remedy="give a flat object of strings"
-            )
-    return document
+    return _annotations(json_object(text, where), where)
 
 
 def subject_from_json(text: bytes, where: str) -> Subject:
@@ -122,7 +116,7 @@ def subject_from_json(text: bytes, where: str) -> Subject:
             raise InputError("is an artifact, no image", where=where)
         annotations = document.get("annotations") or {}
         return Subject(where, annotations=_strings(annotations, f"{where}: annotations"))
-    return Subject(where, annotations=annotations_from_json(text, where))
+    return Subject(where, annotations=_annotations(document, where))
 
 
 def subject_from_config(
@@ -166,6 +160,15 @@ def json_object(text: bytes, where: str) -> dict[str, Any]:
     if len(text) > INPUT_LIMIT:
         raise InputError(f"is larger than {INPUT_LIMIT >> 20} MiB", where=where)
     return parse_json(text.removeprefix(codecs.BOM_UTF8), where)
+
+
+def _annotations(document: dict[str, Any], where: str) -> dict[str, str]:
+    for name, value in document.items():
+        if not isinstance(value, str):
+            raise InputError(
+                f"the value of {name!r} is not a string", where=where, remedy="give a flat object of strings"
+            )
+    return document
 
 
 def _strings(value: object, where: str) -> dict[str, str]:

@@ -26,14 +26,13 @@ from .aarch64_words import (
 )
 from .code import Code
 from .functions import Function
-from .instruction_set import FEATURE_TABLE, MOST_STEPS, AbsentPath, Oracle, Visits
+from .instruction_set import FEATURE_TABLE, LARGEST_TABLE, MOST_STEPS, AbsentPath, Oracle, Visits
 from .words import words_of
 
 _ALL = (1 << 64) - 1
 _ZERO = 31
 _ARGUMENTS = range(8)
 _CALL_CLOBBERED = range(19)
-_LARGEST_TABLE = 4096
 
 
 def follow(code: Code, function: Function, data: bytes, oracle: Oracle) -> tuple[AbsentPath, Iterable[int]]:
@@ -333,7 +332,7 @@ class _Interpreter:
         if self._oracle.is_table_slot(address):
             return FEATURE_TABLE
         pointer = self._code.slots.get(address)
-        if pointer and any(low <= address < high for low, high in self._code.writable):
+        if pointer and self._code.is_writable(address):
             self._path.pointers.add(pointer)  # what lies there at first; something else may be written there
             return None
         return pointer
@@ -341,7 +340,7 @@ class _Interpreter:
     def _entry(self, table: int, word: int) -> int | None:
         """Return where the entry of a table lies that a register picks; not known which, any of its pointers leave."""
         index = self._registers.get(word >> 16 & 31)
-        if index is not None and index < _LARGEST_TABLE:
+        if index is not None and index < LARGEST_TABLE:
             return table + (index << (word >> 30 if word & 0x1000 else 0))
         self._path.tables.add(table)
         return None

@@ -159,6 +159,10 @@ class Code:
         """Return the bytes of a function."""
         return self.text.at(function.start, function.end - function.start)
 
+    def is_writable(self, address: int) -> bool:
+        """Whether a variable lies at an address."""
+        return any(low <= address < high for low, high in self.writable)
+
     def code_bytes(self) -> int:
         """Return how much code there is."""
         return sum(section.size for section in self.text.sections)

@@ -20,6 +20,8 @@ FEATURE_TABLE = 1 << 60
 STRUCTURE = 64
 #: Instructions that an absent path executes at most; then everything runs.
 MOST_STEPS = 400_000
+#: Entries of a table that a known number picks from, at most.
+LARGEST_TABLE = 4096
 _MOST_STATES = 6
 _TABLE_END = FEATURE_TABLE + (1 << 32)
 

@@ -253,7 +253,7 @@ class Reach:
         callers = references.targets.functions_with({self._functions.starts[number] for number in small})
         for number in askers | {n for n in callers if self._size(n) <= _ASKER_SIZE}:
             for address, size in self._follower.written_variables(self._code, *self._body(number)):
-                if any(low <= address < high for low, high in self._code.writable):
+                if self._code.is_writable(address):
                     ranges.add((address, address + size))
         return _closed(sorted(ranges))
 

@@ -9,10 +9,8 @@ from typing import Any
 from iced_x86 import RegisterExt
 
 from .code import Code
-from .instruction_set import FEATURE_TABLE, AbsentPath, Oracle
+from .instruction_set import FEATURE_TABLE, LARGEST_TABLE, AbsentPath, Oracle
 from .x86_semantics import Condition, Flags
-
-_LARGEST_TABLE = 4096
 
 
 class State:
@@ -54,14 +52,14 @@ class State:
         if self.oracle.is_table_slot(address):
             return FEATURE_TABLE
         pointer = self.code.slots.get(address)
-        if pointer and any(low <= address < high for low, high in self.code.writable):
+        if pointer and self.code.is_writable(address):
             self.path.pointers.add(pointer)  # what lies there at first; something else may be written there
             return None
         return pointer
 
     def load_from(self, table: int, number: int | None, scale: int) -> int | None:
         """Return an entry of a table; any of its pointers leave where it is not known which one."""
-        if number is not None and number < _LARGEST_TABLE:
+        if number is not None and number < LARGEST_TABLE:
             return self.load(table + number * scale)
         self.path.tables.add(table)
         return None

@@ -28,11 +28,13 @@ class FoundImage:
         manifest: the image's own.
         index: annotations of the indexes that lead to it, the inner one's stronger.
         entry: the descriptor that leads to it; None where the reference names the image itself.
+        others: how many entries of indexes were not read so far.
     """
 
     manifest: Manifest
     index: Mapping[str, str] = field(default_factory=dict)
     entry: Descriptor | None = None
+    others: int = 0
 
 
 @dataclass(frozen=True)
@@ -160,7 +162,7 @@ def _found(store: ImageStore, head: Manifest, reference: ImageReference, platfor
         manifest = head if entry is None else store.read_manifest(entry)
         if not manifest.is_index:
             is_found = True
-            yield FoundImage(manifest, annotations, entry)
+            yield FoundImage(manifest, annotations, entry, len(pending))
             continue
         if depth == _NESTING:
             raise UsageError("is an index nested too deeply", where=str(reference))
